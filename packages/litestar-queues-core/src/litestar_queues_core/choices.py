@@ -1,0 +1,69 @@
+"""From what a user chose in the settings, by name or by object, to what does it."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Any, cast
+
+from litestar_queues_core.config import QueueConfig, WorkerConfig
+from litestar_queues_core.discovery import BACKENDS, installed, load_backend, load_executor
+from litestar_queues_core.errors import ConfigError
+from litestar_queues_core.executors.local import LocalExecutor
+from litestar_queues_core.immediate import IMMEDIATE
+from litestar_queues_core.lanes import LOCAL
+from litestar_queues_core.protocols import BackendConfig, ExecutionConfig, Executor
+
+if TYPE_CHECKING:
+    from litestar_queues_core.service import QueueService
+
+
+def backend_of(config: QueueConfig) -> BackendConfig:
+    """Return the queue backend that *config* names or holds.
+
+    Raises:
+        ConfigError: It names none.
+        UnknownBackendError: Nothing of that name is installed.
+        MissingAdapterError: It is one of ours, and is not installed.
+    """
+    backend = config.queue_backend
+    if backend is None:
+        raise ConfigError(
+            "QueueConfig.queue_backend must be given: 'memory', "
+            f"or one of those installed here: {', '.join(installed(BACKENDS))}"
+        )
+    if isinstance(backend, str):
+        return cast(BackendConfig, load_backend(backend)())
+    return backend
+
+
+def executor_name(choice: Any) -> str:
+    """Return the name under which tasks find an executor."""
+    return choice if isinstance(choice, str) else str(choice.name)
+
+
+def _configured(config: QueueConfig) -> list[ExecutionConfig]:
+    choices = [*config.execution_backends]
+    if executor_name(config.execution_backend) not in (LOCAL, IMMEDIATE):
+        choices.append(config.execution_backend)
+    return [
+        cast(ExecutionConfig, load_executor(choice)() if isinstance(choice, str) else choice)
+        for choice in choices
+        if choice not in (LOCAL, IMMEDIATE)
+    ]
+
+
+async def open_executors(
+    service: QueueService, config: WorkerConfig, resources: AsyncExitStack
+) -> dict[str, Executor]:
+    """Open every executor that a worker of *service* has; *resources* closes them."""
+    local = LocalExecutor(
+        serializer=service.serializer,
+        dependencies=service.dependencies,
+        threads=config.sync_threads or config.concurrency,
+    )
+    resources.callback(local.close)
+    executors: dict[str, Executor] = {LOCAL: local, IMMEDIATE: local}
+    for choice in _configured(service.config):
+        executor = await resources.enter_async_context(choice.open())
+        executors[choice.name] = cast(Executor, executor)
+    return executors

@@ -1,0 +1,3 @@
+"""Where attempts run: in the worker's loop and threads, or in processes."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""Stores that need nothing but the standard library."""
+
+from __future__ import annotations

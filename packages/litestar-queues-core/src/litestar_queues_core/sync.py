@@ -1,0 +1,90 @@
+"""The blocking form of a service, for sync tasks, sync handlers and scripts with a thread."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from litestar_queues_core.errors import NoServiceError, WrongLoopError
+from litestar_queues_core.settlements import CancelOutcome, JobQuery, Page, QueueCounts
+
+if TYPE_CHECKING:
+    from litestar_queues_core.results import TaskResult
+    from litestar_queues_core.service import QueueService
+
+T = TypeVar("T")
+
+
+class SyncService:
+    """Each method does what the service's method of that name does, and blocks until it is done.
+
+    The work is done by the service's own event loop, which must be running in another thread.
+    """
+
+    __slots__ = ("_service",)
+
+    def __init__(self, service: QueueService) -> None:
+        self._service = service
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run *work* on the service's loop and return what it returns.
+
+        Raises:
+            NoServiceError: The service is not open.
+            WrongLoopError: This is the thread of the loop, which would wait for itself.
+        """
+        loop = self._service.loop
+        if loop is None or loop.is_closed():
+            work.close()
+            raise NoServiceError("the queue service is not open")
+        if asyncio._get_running_loop() is loop:
+            work.close()
+            raise WrongLoopError(
+                "the sync form was called on the service's own event loop and would block it; "
+                "use the async form here, or call this from a thread"
+            )
+        return asyncio.run_coroutine_threadsafe(work, loop).result()
+
+    def enqueue(self, task: Any, *args: Any, **kwargs: Any) -> TaskResult[Any]:
+        """Enqueue a job."""
+        return self.run(self._service.enqueue(task, *args, **kwargs))
+
+    def enqueue_many(self, *args: Any, **kwargs: Any) -> list[TaskResult[Any]]:
+        """Enqueue a batch."""
+        return self.run(self._service.enqueue_many(*args, **kwargs))
+
+    def get(self, job_id: str) -> TaskResult[Any] | None:
+        """Return the job of that id."""
+        return self.run(self._service.get(job_id))
+
+    def find(self, query: JobQuery | None = None, **filters: Any) -> Page:
+        """Return jobs, newest first."""
+        return self.run(self._service.find(query, **filters))
+
+    def count(self) -> QueueCounts:
+        """Return how many jobs stand where."""
+        return self.run(self._service.count())
+
+    def cancel(self, job_id: str, *, running: bool = True) -> CancelOutcome:
+        """Cancel one job."""
+        return self.run(self._service.cancel(job_id, running=running))
+
+    def revive(self, job_id: str) -> TaskResult[Any]:
+        """Make a finished job wait again."""
+        return self.run(self._service.revive(job_id))
+
+    def release_key(self, key: str) -> bool:
+        """Free a uniqueness key."""
+        return self.run(self._service.release_key(key))
+
+    def wait(
+        self, result: TaskResult[T], timeout: float | timedelta | None = None
+    ) -> TaskResult[T]:
+        """Wait until the job has ended."""
+        return self.run(result.wait(timeout))
+
+    def value(self, result: TaskResult[T], timeout: float | timedelta | None = None) -> T:
+        """Wait for the job and return what its task returned."""
+        return self.run(result.value(timeout))

@@ -1,0 +1,248 @@
+"""The exchange loop: settle what has ended, claim what there is room for."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable, Sequence
+
+from litestar_queues_core.asking import ask, insist, pause
+from litestar_queues_core.errors import (
+    LeaseLost,
+    SettlementRefused,
+    StaleExchange,
+    StoreUnavailable,
+)
+from litestar_queues_core.lifecycle import was_applied
+from litestar_queues_core.protocols import Store
+from litestar_queues_core.settlements import NOTHING, Exchange, Kind, Settlement, Wants
+from litestar_queues_core.worker.announcer import Announcer
+from litestar_queues_core.worker.capacity import Capacity
+from litestar_queues_core.worker.holdings import BATCH, Holdings
+from litestar_queues_core.worker.keeper import Lease
+from litestar_queues_core.worker.run import Run, Stop
+from litestar_queues_core.worker.settling import release, unrecordable
+
+logger = logging.getLogger("litestar_queues.worker")
+
+BUSY_PAUSE = 0.05
+STALE = 2.0
+
+
+class Fetcher:
+    """Keeps one exchange in flight; whatever gathers meanwhile goes with the next.
+
+    Args:
+        store: The store.
+        lease: The lease of this process.
+        holdings: What this process holds.
+        capacity: How much it can take.
+        announcer: Told what the store has acknowledged.
+        start: Called when there may be jobs to start.
+        rests: Shortest and longest rest of an idle worker in seconds; it doubles in between.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        lease: Lease,
+        holdings: Holdings,
+        capacity: Capacity,
+        announcer: Announcer,
+        *,
+        start: Callable[[], None],
+        rests: tuple[float, float],
+    ) -> None:
+        self._store = store
+        self._lease = lease
+        self._holdings = holdings
+        self._capacity = capacity
+        self._announcer = announcer
+        self._start = start
+        self._rests = rests
+        self._rest = rests[0]
+        self._limit = BATCH
+        self._remembered: tuple[int, Sequence[Settlement], Wants] | None = None
+        self._audited = time.monotonic()
+        self.closing = False
+        self.dry = asyncio.Event()
+        self.next_due: Callable[[float], None] = lambda _: None
+
+    def hint(self) -> None:
+        """Look for work now: some has been announced."""
+        self._rest = self._rests[0]
+        self._holdings.wake.set()
+
+    async def poll(self) -> float:
+        """Do one exchange, if there is a reason for one; return the seconds to rest."""
+        if self._lease.dead:
+            await self._lose([], asked_twice=False)
+        await self._audit()
+        batch = self._holdings.batch(self._limit)
+        wants = self._wants()
+        if not batch and not self._holdings.progress and wants.limit == 0:
+            return self._lease.seconds if self._lease.may_start else self._lease.interval
+        answer = await self._exchange(batch, wants)
+        if answer is None:
+            return 0.0
+        claimed = self._accept(batch, answer)
+        if self.closing:
+            self.give_back(age=0.0)
+        self._start()
+        if self._holdings.outbox or claimed:
+            self.dry.clear()
+            self._rest = self._rests[0]
+            return 0.0 if self._holdings.outbox or claimed >= wants.limit else self._rests[0]
+        if self._holdings.empty:
+            self.dry.set()
+        self._rest = min(self._rest * 2, self._rests[1])
+        return self._rest * random.uniform(0.8, 1.0)  # noqa: S311
+
+    def _wants(self) -> Wants:
+        if self.closing or not self._lease.may_start:
+            return NOTHING
+        return self._capacity.wants(self._holdings)
+
+    async def _exchange(self, batch: list[Run], wants: Wants) -> Exchange | None:
+        """Send one exchange until its outcome is known; ``None`` if nothing came of it."""
+        lease = self._lease
+        settlements = self._progress() + [run.settlement for run in batch if run.settlement]
+        request = (lease.next_seq(), settlements, wants)
+        failures = 0
+        while True:
+            try:
+                answer = await ask(self._store.exchange(lease.id, *request))
+            except StoreUnavailable as error:
+                failures += 1
+                logger.warning("exchange: %s; asking again", error)
+                await asyncio.sleep(pause(failures))
+            except SettlementRefused as error:
+                self._refused(batch, error)
+                return None
+            except LeaseLost:
+                await self._lose(batch, asked_twice=failures > 0)
+                return None
+            else:
+                lease.extended()
+                if settlements or answer.claimed:
+                    self._remembered = request
+                return answer
+
+    def _progress(self) -> list[Settlement]:
+        reports, self._holdings.progress = self._holdings.progress, {}
+        return [
+            Settlement(id=run.job.id, delivery=run.job.delivery, kind=Kind.PROGRESS, value=value)
+            for run, value in reports.items()
+        ]
+
+    def _accept(self, batch: list[Run], answer: Exchange) -> int:
+        rejected, busy, ended = set(answer.rejected), set(answer.busy), set(answer.ended)
+        for run in batch:
+            if rejected and run.key in rejected:
+                self._holdings.forget(run)
+                self._announcer.rejected(run)
+            elif busy and run.key in busy:
+                self._again_later(run)
+            else:
+                self._holdings.forget(run)
+                self._announcer.acknowledged(run, cancelled=bool(ended) and run.key in ended)
+        self.stop(answer.cancelled)
+        self._limit = min(self._limit * 2, BATCH)
+        if answer.next_due_ms is not None:
+            self.next_due((answer.next_due_ms - answer.now_ms) / 1000)
+        return self._holdings.take(answer.claimed)
+
+    def stop(self, cancelled: Sequence[str]) -> None:
+        """Stop the runs whose cancel was requested."""
+        for job_id in cancelled:
+            run = self._holdings.held.get(job_id)
+            if run is not None:
+                run.stop(Stop.CANCEL)
+
+    def _again_later(self, run: Run) -> None:
+        def resend() -> None:
+            self._holdings.outbox.append(run)
+            self._holdings.wake.set()
+
+        asyncio.get_running_loop().call_later(BUSY_PAUSE, resend)
+
+    def _refused(self, batch: list[Run], error: SettlementRefused) -> None:
+        """Find the settlement that the store cannot hold by halving, and replace it."""
+        suspects = [run for run in batch if error.ids is None or run.job.id in error.ids]
+        if len(suspects) == 1:
+            (run,) = suspects
+            logger.error("job %s: the store refused its settlement: %s", run.job.id, error.reason)
+            run.settlement = unrecordable(run.job, error.reason)
+        others = [run for run in batch if run not in suspects]
+        self._holdings.outbox.extendleft(reversed(suspects + others))
+        self._limit = max(1, len(suspects) // 2)
+
+    async def _lose(self, batch: list[Run], *, asked_twice: bool) -> None:
+        """The lease is dead: drop what it held and begin another."""
+        logger.error(
+            "lease %s is dead: this process was silent for too long; %d jobs belong to others now",
+            self._lease.id,
+            len(self._holdings.held),
+        )
+        applied = await self._applied(batch) if asked_twice and batch else set[str]()
+        for run in batch:
+            if run.job.id in applied:
+                self._announcer.acknowledged(run, cancelled=False)
+            else:
+                self._announcer.rejected(run)
+        self._drop_all(batch)
+        self._remembered = None
+        await self._lease.begin()
+
+    async def _applied(self, batch: list[Run]) -> set[str]:
+        records = await insist(
+            lambda: self._store.get([run.job.id for run in batch]),
+            what="look-up after a lost lease",
+        )
+        return {
+            run.job.id
+            for run, job in zip(batch, records, strict=True)
+            if job is not None and run.settlement and was_applied(run.settlement, job)
+        }
+
+    def _drop_all(self, announced: list[Run]) -> None:
+        holdings = self._holdings
+        for run in list(holdings.held.values()):
+            run.stop(Stop.LOST)
+            holdings.forget(run)
+        for run in holdings.outbox:
+            if run not in announced:
+                self._announcer.rejected(run)
+        holdings.outbox.clear()
+        holdings.buffer.clear()
+        holdings.progress.clear()
+        holdings.suspect = None
+
+    async def _audit(self) -> None:
+        """Once per lease time, ask what the lease holds, and give back what is not known here."""
+        if time.monotonic() - self._audited < self._lease.seconds or self.closing:
+            return
+        self._audited = time.monotonic()
+        if self._remembered is None:
+            return
+        try:
+            answer = await ask(self._store.exchange(self._lease.id, *self._remembered))
+        except (StaleExchange, LeaseLost, StoreUnavailable) as error:
+            logger.debug("audit of lease %s: %s", self._lease.id, error)
+            return
+        for job in answer.claimed:
+            known = self._holdings.held.get(job.id)
+            if known is None or known.job.delivery != job.delivery:
+                logger.warning("job %s is held and not known here; giving it back", job.id)
+                run = Run(job, time.monotonic())
+                run.settlement = release(job)
+                self._holdings.held[job.id] = run
+                self._holdings.settle(run)
+
+    def give_back(self, *, age: float = STALE) -> None:
+        """Release the jobs that have waited here unstarted for *age* seconds."""
+        for run in self._holdings.stale(age):
+            run.settlement = release(run.job)
+            self._holdings.settle(run)

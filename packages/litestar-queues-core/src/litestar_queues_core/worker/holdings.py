@@ -1,0 +1,130 @@
+"""Everything that one worker process holds under its lease."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Iterable
+
+from litestar_queues_core.lanes import is_suspect
+from litestar_queues_core.model import Job
+from litestar_queues_core.worker.run import Run, Stop
+
+BATCH = 500
+LOST = Stop.LOST
+SUSPECT_TIME = 5.0
+
+
+class Holdings:
+    """The jobs of one process: waiting here, running, or settled and not yet acknowledged.
+
+    Attributes:
+        held: All of them by id.
+        buffer: Claimed, and not started.
+        running: Those whose code runs.
+        outbox: Settled, in the order in which they ended.
+        progress: The latest progress of running jobs that the store does not have yet.
+        suspect: The suspect that has the process's single place for suspects.
+        wake: Set when there is something to tell the store, or room for more.
+        closing: Whether somebody waits for the end of all.
+        changed: Set while closing, when a run has ended or was let go.
+        mean: Mean duration of a run in seconds, weighted towards the latest.
+    """
+
+    def __init__(self) -> None:
+        self.held: dict[str, Run] = {}
+        self.buffer: deque[Run] = deque()
+        self.running: set[Run] = set()
+        self.outbox: deque[Run] = deque()
+        self.progress: dict[Run, bytes] = {}
+        self.suspect: Run | None = None
+        self.wake = asyncio.Event()
+        self.closing = False
+        self.changed = asyncio.Event()
+        self.mean: float | None = None
+        self.finished = 0
+
+    def take(self, jobs: Iterable[Job]) -> int:
+        """Take claimed jobs; return how many were new.
+
+        One that is known with this very delivery is the answer to a question asked twice.
+        """
+        now = time.monotonic()
+        new = 0
+        for job in jobs:
+            known = self.held.get(job.id)
+            if known is not None and known.job.delivery == job.delivery:
+                continue
+            run = Run(job, now)
+            self.held[job.id] = run
+            new += 1
+            if is_suspect(job.lane):
+                self.suspect = run
+                self.buffer.appendleft(run)
+            else:
+                self.buffer.append(run)
+        return new
+
+    def begin(self, run: Run) -> None:
+        """Note that the code of *run* starts."""
+        run.started = time.monotonic()
+        self.running.add(run)
+
+    def end(self, run: Run) -> None:
+        """Note that the code of *run* has stopped and its settlement is decided."""
+        self.running.discard(run)
+        self.finished += 1
+        if run.started:
+            took = run.took = time.monotonic() - run.started
+            self.mean = took if self.mean is None else self.mean + (took - self.mean) / 16
+        if self.suspect is run:
+            self.suspect = None
+        if run.stopped is not LOST:
+            self.outbox.append(run)
+        if len(self.outbox) <= 1:
+            self.wake.set()
+        if self.closing:
+            self.changed.set()
+
+    def settle(self, run: Run) -> None:
+        """Let a run whose code never started be settled."""
+        self.outbox.append(run)
+        if self.suspect is run:
+            self.suspect = None
+        self.wake.set()
+
+    def batch(self, limit: int) -> list[Run]:
+        """Take the next runs to settle."""
+        size = min(limit, len(self.outbox))
+        return [self.outbox.popleft() for _ in range(size)]
+
+    def forget(self, run: Run) -> None:
+        """Let go of a run that the store has settled, or given to somebody else."""
+        if self.held.get(run.job.id) is run:
+            del self.held[run.job.id]
+            if self.closing:
+                self.changed.set()
+
+    def stale(self, age: float) -> list[Run]:
+        """Take the jobs out of the buffer that have waited there for *age* seconds."""
+        limit = time.monotonic() - age
+        stale: list[Run] = []
+        while self.buffer and self.buffer[0].claimed <= limit:
+            stale.append(self.buffer.popleft())
+        return stale
+
+    def suspect_place(self) -> bool:
+        """Return whether one more suspect may run here.
+
+        The place is free again once the suspect has ended, or has run for five seconds.
+        """
+        run = self.suspect
+        if run is None:
+            return True
+        return bool(run.started) and time.monotonic() - run.started >= SUSPECT_TIME
+
+    @property
+    def empty(self) -> bool:
+        """Whether this process holds nothing at all."""
+        return not (self.held or self.running or self.outbox)

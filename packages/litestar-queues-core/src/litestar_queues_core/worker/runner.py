@@ -1,0 +1,254 @@
+"""From a claimed job to a decided settlement."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import inspect
+import logging
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from litestar_queues_core.config import AfterJob, WorkerConfig
+from litestar_queues_core.context import TaskExecutionContext, run_shared
+from litestar_queues_core.current import bound_service
+from litestar_queues_core.errors import PayloadError, UnknownTaskError
+from litestar_queues_core.events import STARTED
+from litestar_queues_core.lanes import LOCAL
+from litestar_queues_core.model import Event
+from litestar_queues_core.outcome import Ending, Outcome
+from litestar_queues_core.protocols import Executor
+from litestar_queues_core.requests import encode_result
+from litestar_queues_core.service import QueueService
+from litestar_queues_core.task import Task
+from litestar_queues_core.worker.announcer import Announcer
+from litestar_queues_core.worker.deadlines import Deadlines
+from litestar_queues_core.worker.holdings import Holdings
+from litestar_queues_core.worker.run import Run, Stop
+from litestar_queues_core.worker.settling import completed, put_back, settle
+
+logger = logging.getLogger("litestar_queues.worker")
+
+RETURNED = Ending.RETURNED
+UNACKNOWLEDGED = 1000
+
+
+class Runner:
+    """Starts what waits in the buffer, one asyncio task with its own context per job.
+
+    Attributes:
+        state: What the worker's lifespan has opened.
+        closed: Whether nothing new is started any more.
+    """
+
+    def __init__(
+        self,
+        service: QueueService,
+        config: WorkerConfig,
+        holdings: Holdings,
+        announcer: Announcer,
+        executors: Mapping[str, Executor],
+        *,
+        worker: str,
+        may_start: Callable[[], bool],
+    ) -> None:
+        self._service = service
+        self._may_start = may_start
+        self._config = config
+        self._holdings = holdings
+        self._announcer = announcer
+        self._executors = executors
+        self._worker = worker
+        self._loop = asyncio.get_running_loop()
+        self._deadlines = Deadlines(self._loop)
+        self._base = contextvars.copy_context()
+        self._base.run(bound_service.set, service)
+        self._hooked = bool(config.after_job or config.on_failure)
+        self._buffers = holdings.buffer, holdings.running, holdings.outbox
+        self.state: Any = None
+        self.closed = False
+
+    @property
+    def enabled(self) -> bool:
+        """Whether anybody wants to hear of events."""
+        return self._announcer.enabled
+
+    def start(self) -> None:
+        """Start buffered jobs while there are free slots and not too much is unsettled."""
+        buffer, running, outbox = self._buffers
+        if not buffer or self.closed or not self._may_start():
+            return
+        while buffer and len(running) < self._config.concurrency and len(outbox) < UNACKNOWLEDGED:
+            self._begin(buffer.popleft())
+
+    def _begin(self, run: Run) -> None:
+        if run.stopped is not None:
+            return self._never_mind(run)
+        spec = run.job.new.spec
+        try:
+            definition = self._service.registry.get(spec.task)
+        except UnknownTaskError as error:
+            return self._put_back(run, str(error))
+        executor = self._executors.get(spec.execution_backend or LOCAL)
+        if executor is None:
+            return self._put_back(run, f"no executor is called {spec.execution_backend!r} here")
+        run.context = TaskExecutionContext(
+            run.job, definition, self._worker, self._service, self, self.state
+        )
+        shared = definition.isolation == "shared"
+        self._holdings.begin(run)
+        run.handle = asyncio.Task(
+            self._execute(run, run.context, definition, executor),
+            loop=self._loop,
+            context=self._base if shared else self._base.copy(),
+        )
+        return None
+
+    def _never_mind(self, run: Run) -> None:
+        """Its cancel was requested before its code could start."""
+        stopped = Outcome(ending=Ending.STOPPED)
+        never = settle(run.job, stopped, run.stopped, noticed=False, is_retryable=lambda _: False)
+        run.settlement = self._announcer.closing(run, never)
+        self._holdings.settle(run)
+
+    def _put_back(self, run: Run, reason: str) -> None:
+        run.settlement = self._announcer.closing(run, put_back(run.job, reason))
+        logger.warning("%s %s cannot run here: %s", run.job.task, run.job.id, reason)
+        self._holdings.settle(run)
+
+    async def _execute(
+        self,
+        run: Run,
+        context: TaskExecutionContext,
+        definition: Task[..., Any],
+        executor: Executor,
+    ) -> None:
+        timeout = run.job.new.spec.timeout
+        slot = self._deadlines.add(run, timeout) if timeout else 0
+        try:
+            if definition.isolation == "shared":
+                with run_shared(context):
+                    outcome = await self._attempt(run, context, executor)
+            else:
+                context.enter()
+                outcome = await self._attempt(run, context, executor)
+        except asyncio.CancelledError as error:
+            ending = Ending.STOPPED if run.stopped else Ending.RAISED
+            outcome = Outcome(ending=ending, error=error)
+        except Exception as error:  # noqa: BLE001  (a hook or an executor failed: so did this)
+            outcome = Outcome(ending=Ending.RAISED, error=error)
+        finally:
+            if timeout:
+                self._deadlines.remove(run, slot)
+        self._conclude(run, definition, outcome)
+
+    async def _attempt(
+        self, run: Run, context: TaskExecutionContext, executor: Executor
+    ) -> Outcome:
+        if self._announcer.enabled:
+            self._report(run, context.make_event(STARTED))
+        if self._config.before_job is not None:
+            await _call(self._config.before_job, context)
+        outcome = await executor.run(run.job, context)
+        if outcome.value is not None:
+            outcome = self._encoded(run, outcome)
+        if run.undelivered and outcome.succeeded:
+            outcome = Outcome(
+                ending=Ending.RAISED,
+                error=RuntimeError("an event of this attempt could not be delivered"),
+            )
+        if self._hooked:
+            await self._after(context, outcome)
+        return outcome
+
+    def _encoded(self, run: Run, outcome: Outcome) -> Outcome:
+        """Encode the result while it can still fail the attempt."""
+        if not outcome.succeeded or outcome.encoded is not None:
+            return outcome
+        if not run.job.new.spec.keep_result or run.context is None:
+            return outcome
+        service = self._service
+        try:
+            encoded = encode_result(
+                run.context.definition,
+                outcome.value,
+                service.serializer,
+                limit=service.config.max_payload,
+            )
+        except PayloadError as error:
+            return Outcome(ending=Ending.INVALID, error=error)
+        return Outcome(ending=Ending.RETURNED, value=outcome.value, encoded=encoded)
+
+    async def _after(self, context: TaskExecutionContext, outcome: Outcome) -> None:
+        hooks: list[AfterJob | None] = [self._config.after_job]
+        if not outcome.succeeded:
+            hooks.append(self._config.on_failure)
+        for hook in hooks:
+            if hook is None:
+                continue
+            try:
+                await _call(hook, context, outcome)
+            except Exception:
+                logger.exception("a hook failed after %r", context)
+
+    def _conclude(self, run: Run, definition: Task[..., Any], outcome: Outcome) -> None:
+        if run.stopped is None and outcome.ending is RETURNED:
+            settlement = completed(run.job, outcome)
+        else:
+            settlement = settle(
+                run.job,
+                outcome,
+                run.stopped,
+                noticed=run.context is not None and run.context.noticed,
+                is_retryable=definition.retry_policy.is_retryable,
+            )
+        run.settlement = settlement
+        if self._announcer.enabled:
+            run.settlement = self._announcer.closing(run, settlement)
+        self._holdings.end(run)
+        if run.stopped is not None and run.lost:
+            self._announcer.rejected(run)
+        self.start()
+
+    def now_ms(self) -> int:
+        """Return the time that events carry."""
+        return time.time_ns() // 1_000_000
+
+    def progress(self, context: TaskExecutionContext, value: bytes) -> None:
+        """Let the store have the progress of a running job with the next exchange."""
+        run = self._holdings.held.get(context.id)
+        if run is not None and run.context is context:
+            self._holdings.progress[run] = value
+            self._holdings.wake.set()
+
+    async def publish(self, context: TaskExecutionContext, event: Event) -> None:
+        """Publish an event of a running task; in strict mode, return once it is delivered."""
+        run = self._holdings.held.get(context.id)
+        publisher = self._service.publisher
+        if run is None or run.context is not context:
+            return
+        if not publisher.strict:
+            self._report(run, event)
+            return
+        run.events.append(event)
+        try:
+            await publisher.deliver([event])
+        except Exception:
+            run.undelivered = True
+            raise
+
+    def _report(self, run: Run, event: Event) -> None:
+        run.events.append(event)
+        self._service.publisher.emit([event])
+
+    def stop_all(self, reason: Stop) -> None:
+        """Ask the code of every running attempt to stop."""
+        for run in list(self._holdings.running):
+            run.stop(reason)
+
+
+async def _call(hook: Any, *args: object) -> None:
+    answer = hook(*args)
+    if inspect.isawaitable(answer):
+        await answer

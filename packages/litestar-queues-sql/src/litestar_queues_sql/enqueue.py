@@ -1,0 +1,88 @@
+"""Taking jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+from litestar_queues_core.errors import KeyConflictError
+from litestar_queues_core.ids import JobId
+from litestar_queues_core.model import NewJob, Status
+from litestar_queues_core.settlements import Enqueued
+from litestar_queues_sql import keys
+from litestar_queues_sql.jobs import announce
+from litestar_queues_sql.rows import NEW, Row, new_row, status_of
+from litestar_queues_sql.script import NOW, Script, Sql
+
+_INSERT = Sql("INSERT INTO $job ($new) $rows $skip", new=NEW)
+_NEWEST_FINISHED = Sql("SELECT id FROM $history ORDER BY id DESC LIMIT 1")
+_FINISHED = Sql("SELECT id FROM $history WHERE id $among")
+_KNOWN = Sql("SELECT id FROM $job WHERE id $among")
+_STATUSES = Sql("""
+    SELECT id, status FROM $job WHERE id $among
+    UNION ALL SELECT id, status FROM $history WHERE id $among
+""")
+
+_STATUS, _LANE, _DUE = 1, 2, 4
+
+
+def enqueue(jobs: Sequence[NewJob]) -> Script[list[Enqueued]]:
+    """Take those of *jobs* that are not known and get their keys."""
+    now_ms: int = yield NOW
+    rows = {job.id: new_row(job, now_ms) for job in jobs}
+    known = yield from _finished(list(rows))
+    lost = yield from _take_keys(jobs, known, now_ms)
+    new = rows.values() if not (known or lost) else _without(rows, {*known, *lost})
+    yield _INSERT.many(list(new))
+    yield announce([(row[_LANE], row[_DUE]) for row in new], now_ms)
+    answers = (yield from _losers(jobs, lost)) if lost else {}
+    return [
+        answers.get(job.id) or Enqueued(job.id, True, status_of(rows[job.id][_STATUS]))
+        for job in jobs
+    ]
+
+
+def statuses(ids: Sequence[JobId]) -> Script[dict[JobId, Status]]:
+    """Return the statuses of those jobs that are known."""
+    rows: list[tuple[JobId, int]] = yield _STATUSES(ids, ids)
+    return {job_id: status_of(code) for job_id, code in rows}
+
+
+def _without(rows: Mapping[JobId, Row], ids: Collection[JobId]) -> list[Row]:
+    return [row for job_id, row in rows.items() if job_id not in ids]
+
+
+def _finished(ids: Sequence[JobId]) -> Script[set[JobId]]:
+    """Return those of *ids* that have finished already.  Ids rise, so the newest one decides."""
+    newest: list[tuple[JobId]] = yield _NEWEST_FINISHED()
+    if not newest or not ids or min(ids) > newest[0][0]:
+        return set()
+    found: list[tuple[JobId]] = yield _FINISHED(ids)
+    return {job_id for (job_id,) in found}
+
+
+def _take_keys(
+    jobs: Sequence[NewJob], finished: Collection[JobId], now_ms: int
+) -> Script[keys.Lost]:
+    """Take the keys of jobs that are new; a job that is known has had its turn."""
+    wanted = [
+        (job.key, job.id, job.spec.task)
+        for job in jobs
+        if job.key is not None and job.id not in finished
+    ]
+    if not wanted:
+        return {}
+    found: list[tuple[JobId]] = yield _KNOWN([job_id for _, job_id, _ in wanted])
+    live = {job_id for (job_id,) in found}
+    return (yield from keys.take([one for one in wanted if one[1] not in live], now_ms))
+
+
+def _losers(jobs: Sequence[NewJob], lost: keys.Lost) -> Script[dict[JobId, Enqueued]]:
+    known = yield from statuses([holder for holder, _ in lost.values()])
+    return {job.id: _loser(job, *lost[job.id], known) for job in jobs if job.id in lost and job.key}
+
+
+def _loser(job: NewJob, holder: JobId, task: str, known: Mapping[JobId, Status]) -> Enqueued:
+    error = None
+    if task != job.spec.task and job.key is not None:
+        error = KeyConflictError(job.key.key, task=job.spec.task, holder=task)
+    return Enqueued(id=holder, created=False, status=known.get(holder), error=error)

@@ -1,0 +1,82 @@
+"""Uniqueness keys: who holds them, and when they are free again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeAlias
+
+from litestar_queues_core.ids import JobId
+from litestar_queues_core.model import KeyRule
+from litestar_queues_sql.rows import frees_code
+from litestar_queues_sql.script import NOW, Script, Sql
+
+_SWEEP = Sql("DELETE FROM $unique_key WHERE name $among AND frees_ms <= ?")
+_TAKE = Sql("INSERT INTO $unique_key (name, job, task, frees_ms) $rows $skip")
+_HOLDERS = Sql("SELECT name, job, task FROM $unique_key WHERE name $among")
+_FREE = Sql("DELETE FROM $unique_key WHERE name = ? AND job = ?")
+_HELD = Sql("""
+    SELECT name FROM $unique_key WHERE name $among AND (frees_ms IS NULL OR frees_ms > ?)
+""")
+_HOLDER = Sql("""
+    SELECT job FROM $unique_key WHERE name = ? AND (frees_ms IS NULL OR frees_ms > ?)
+""")
+_RELEASE = Sql("DELETE FROM $unique_key WHERE name $among")
+_FREE_DUE = Sql("""
+    DELETE FROM $unique_key WHERE name IN (
+        SELECT name FROM $unique_key WHERE frees_ms <= ? ORDER BY frees_ms LIMIT ?
+    )
+""")
+
+
+Lost: TypeAlias = Mapping[JobId, tuple[JobId, str]]
+"""Jobs that did not get their keys, each with the holder and the holder's task."""
+
+
+def take(wanted: Sequence[tuple[KeyRule, JobId, str]], now_ms: int) -> Script[Lost]:
+    """Take keys for jobs, given as (rule, job, task); of several with one key the first wins."""
+    if not wanted:
+        return {}
+    names = [rule.key for rule, _, _ in wanted]
+    yield _SWEEP(names, now_ms)
+    yield _TAKE.many(
+        [
+            (rule.key, job, task, now_ms + frees if (frees := frees_code(rule)) >= 0 else None)
+            for rule, job, task in wanted
+        ]
+    )
+    rows: list[tuple[str, JobId, str]] = yield _HOLDERS(names)
+    holders = {name: (job, task) for name, job, task in rows}
+    return {job: holders[rule.key] for rule, job, _ in wanted if holders[rule.key][0] != job}
+
+
+def holder_of(key: str) -> Script[JobId | None]:
+    """Return the job that holds *key*."""
+    now_ms: int = yield NOW
+    rows: list[tuple[JobId]] = yield _HOLDER(key, now_ms)
+    return rows[0][0] if rows else None
+
+
+def free(held: Iterable[tuple[str, JobId]]) -> Script[None]:
+    """Free keys, given with their jobs, unless others hold them by now."""
+    rows = list(held)
+    if rows:
+        yield _FREE.many(rows)
+
+
+def free_due(limit: int) -> Script[None]:
+    """Free at most *limit* keys whose instant has passed."""
+    now_ms: int = yield NOW
+    yield _FREE_DUE(now_ms, limit)
+
+
+def release(keys: Sequence[str]) -> Script[list[bool]]:
+    """Free *keys* whatever their rule; return whether each was held."""
+    now_ms: int = yield NOW
+    rows: list[tuple[str]] = yield _HELD(keys, now_ms)
+    held = {name for (name,) in rows}
+    yield _RELEASE(keys)
+    released: list[bool] = []
+    for key in keys:
+        released.append(key in held)
+        held.discard(key)
+    return released

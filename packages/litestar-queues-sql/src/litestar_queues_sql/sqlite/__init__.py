@@ -1,0 +1,8 @@
+"""The embedded SQLite store on the standard library."""
+
+from __future__ import annotations
+
+from litestar_queues_sql.sqlite.config import SQLiteBackendConfig
+from litestar_queues_sql.sqlite.store import SQLiteStore
+
+__all__ = ["SQLiteBackendConfig", "SQLiteStore"]

@@ -1,0 +1,114 @@
+"""A SQLite file as a database of scripts: one thread that writes, one that reads."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Collection, Sequence
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+from uuid import uuid4
+
+from litestar_queues_core.errors import SchemaError
+from litestar_queues_sql.database import PREFIX, Texts
+from litestar_queues_sql.schema import MIGRATIONS, Migration, upgrade
+from litestar_queues_sql.script import Factory
+from litestar_queues_sql.signals import Signals
+from litestar_queues_sql.sqlite.connection import Clock, Connection
+from litestar_queues_sql.sqlite.dialect import SQLITE
+from litestar_queues_sql.sqlite.opening import connect, in_use, prepare
+from litestar_queues_sql.sqlite.thread import ConnectionThread
+from litestar_queues_sql.sqlite.watcher import Watcher, read_marks
+
+T = TypeVar("T")
+
+
+class SQLiteDatabase:
+    """A file, opened for one event loop.
+
+    Args:
+        path: The file; its directory is made if need be.
+        durability: ``"full"`` to wait for the disk at each commit.
+        prefix: What the names of the tables begin with.
+        migrations: How the tables are made.
+
+    Attributes:
+        clock: The clock of the store.
+        signals: Who waits in this process.
+        watcher: Notices what other processes raise.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        durability: str = "normal",
+        prefix: str = PREFIX,
+        migrations: Sequence[Migration] = MIGRATIONS,
+    ) -> None:
+        self.path = path
+        self.clock = Clock()
+        self.signals = Signals()
+        self._durability = durability
+        self._migrations = migrations
+        self._texts = Texts(SQLITE, prefix)
+        self._origin = uuid4().hex
+        self._stack = ExitStack()
+        self._loop = asyncio.get_running_loop()
+        told = self.signals.raise_
+        self._writer = ConnectionThread("writer", self._prepare, Connection.write, told)
+        self._reader = ConnectionThread("reader", self.connect, Connection.read, told)
+        self.watcher = Watcher(self._open, self._texts, self._origin, self.tell)
+
+    async def start(self) -> None:
+        """Open the file and bring its tables up to date."""
+        self._stack.enter_context(in_use(self.path))
+        await self._writer.start()
+        await self._reader.start()
+        self.watcher.start(await self.read(read_marks))
+
+    async def stop(self) -> None:
+        """Finish what was begun, and close the file."""
+        await asyncio.to_thread(self.watcher.stop)
+        await self._reader.stop()
+        await self._writer.stop()
+        self._stack.close()
+
+    def check(self) -> None:
+        """Check that the database can be used here and now."""
+        self._reader.check()
+
+    async def write(self, script: Factory[T]) -> T:
+        """Run a script in a transaction that it may share with others."""
+        return await self._writer.submit(script)
+
+    async def read(self, script: Factory[T]) -> T:
+        """Run a script that only reads."""
+        return await self._reader.submit(script)
+
+    def tell(self, topics: Collection[str]) -> None:
+        """Raise topics, from any thread."""
+        try:
+            self._loop.call_soon_threadsafe(self.signals.raise_, topics)
+        except RuntimeError:  # the loop has been closed, and nobody waits any more
+            return
+
+    def connect(self) -> Connection:
+        """Open a connection that belongs to the calling thread."""
+        return Connection(self._open(), self.path, self._texts, self.clock, self._origin)
+
+    def _open(self) -> sqlite3.Connection:
+        return connect(self.path, durability=self._durability)
+
+    def _prepare(self) -> Connection:
+        prepare(self.path)
+        connection = self.connect()
+        (outcome,) = connection.write([partial(upgrade, self._migrations)]).outcomes
+        if outcome.error is None:
+            return connection
+        connection.close()
+        if isinstance(outcome.error, SchemaError):
+            raise SchemaError(f"{self.path}: {outcome.error}") from outcome.error
+        raise outcome.error

@@ -1,0 +1,97 @@
+"""The embedded store."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Generator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from litestar_queues_core.ids import LeaseId
+from litestar_queues_core.settlements import Maintenance, MaintenancePolicy, Renewal
+from litestar_queues_sql import leases
+from litestar_queues_sql.script import Factory, Raise, Script
+from litestar_queues_sql.sqlite.connection import Connection
+from litestar_queues_sql.sqlite.database import SQLiteDatabase
+from litestar_queues_sql.store import SqlStore
+
+T = TypeVar("T")
+
+TIDY_SECONDS = 30.0
+
+
+class SQLiteStore(SqlStore):
+    """Jobs in a SQLite file, which any number of processes on one host may share.
+
+    Attributes:
+        path: The file.
+    """
+
+    def __init__(self, database: SQLiteDatabase) -> None:
+        super().__init__(database)
+        self._sqlite = database
+        self._tidied = time.monotonic()
+        self.path: Path = database.path
+
+    async def wait(self, topics: Collection[str], timeout: float) -> bool:
+        """Rest until one of *topics* is raised (true) or the time is over (false)."""
+        self._sqlite.check()
+        with self._sqlite.watcher.watching(topics):
+            return await self._sqlite.signals.wait(topics, timeout)
+
+    async def notify(self, topics: Collection[str]) -> None:
+        """Raise *topics*, here and in other processes."""
+        await self._sqlite.write(partial(_raise, topics))
+
+    async def maintain(self, policy: MaintenancePolicy) -> Maintenance:
+        """Do a bounded piece of what there is to do."""
+        done = await super().maintain(policy)
+        if time.monotonic() > self._tidied + TIDY_SECONDS:
+            self._tidied = time.monotonic()
+            self._sqlite.watcher.tidy()
+        return done
+
+    @contextmanager
+    def keeper(self) -> Generator[SQLiteKeeper]:
+        """Open a connection for the calling thread, on which leases can be kept."""
+        connection = self._sqlite.connect()
+        try:
+            yield SQLiteKeeper(self._sqlite, connection)
+        finally:
+            connection.close()
+
+    def shift_clock(self, delta_ms: int) -> None:
+        """Move the clock of this store, for tests."""
+        self._sqlite.clock.offset_ms += delta_ms
+
+
+class SQLiteKeeper:
+    """Keeps leases on a connection of its own, blocking."""
+
+    def __init__(self, database: SQLiteDatabase, connection: Connection) -> None:
+        self._database = database
+        self._connection = connection
+
+    def renew(self, lease: LeaseId, *, seconds: float) -> Renewal:
+        """Let a lease last from now."""
+        return self._run(partial(leases.renew, lease, seconds))
+
+    def close_lease(self, lease: LeaseId) -> None:
+        """End a lease and give its jobs back."""
+        self._run(partial(leases.close_lease, lease))
+
+    def _run(self, script: Factory[T]) -> T:
+        batch = self._connection.write([script])
+        (outcome,) = batch.outcomes
+        if outcome.error is not None:
+            raise outcome.error
+        if batch.topics:
+            self._database.tell(batch.topics)
+        result: T = outcome.result
+        return result
+
+
+def _raise(topics: Collection[str]) -> Script[None]:
+    yield Raise(topics)

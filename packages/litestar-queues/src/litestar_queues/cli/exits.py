@@ -1,0 +1,81 @@
+"""How commands end when they do not end well."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar, cast
+
+import click
+
+from litestar_queues_core.errors import (
+    ConfigError,
+    MissingAbilityError,
+    QueueError,
+    StoreError,
+)
+
+T = TypeVar("T")
+
+NOT_DONE = 1
+
+
+class NotDone(click.ClickException):
+    """Something that was asked for was not done."""
+
+
+class Wrong(click.ClickException):
+    """The arguments or the settings are wrong."""
+
+    exit_code = 2
+
+
+class Unusable(click.ClickException):
+    """The store cannot be used."""
+
+    exit_code = 3
+
+
+class Unable(click.ClickException):
+    """The store, or this version, has no such ability."""
+
+    exit_code = 4
+
+
+_ENDS: tuple[tuple[type[Exception], type[click.ClickException]], ...] = (
+    (StoreError, Unusable),
+    (MissingAbilityError, Unable),
+    (ConfigError, Wrong),
+    (ImportError, Wrong),
+    (LookupError, Wrong),
+)
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run *work* on an event loop of its own; an error of the queue ends the command.
+
+    Raises:
+        ClickException: One of those above, with the error's message.
+    """
+    try:
+        return asyncio.run(work)
+    except QueueError as error:
+        raise _end(error) from error
+    except BaseExceptionGroup as group:
+        # Whatever goes wrong while a Litestar application runs leaves it in a group.
+        only = _only_one(group)
+        if isinstance(only, click.ClickException):
+            raise only from None
+        if isinstance(only, QueueError):
+            raise _end(only) from only
+        raise
+
+
+def _end(error: QueueError) -> click.ClickException:
+    ends = (end for kind, end in _ENDS if isinstance(error, kind))
+    return next(ends, NotDone)(str(error))
+
+
+def _only_one(error: BaseException) -> BaseException:
+    inside = cast("tuple[BaseException, ...]", getattr(error, "exceptions", ()))
+    return _only_one(inside[0]) if len(inside) == 1 else error

@@ -1,0 +1,3 @@
+"""Where attempts run."""
+
+from __future__ import annotations
