@@ -9,7 +9,7 @@ from typing import Any
 from litestar_queues_core.errors import StoreUnavailable
 from litestar_queues_core.protocols import BackendConfig, Store
 
-Fault = Callable[[str, int], str | None]
+Fault = Callable[[str, int], str | Exception | None]
 
 
 class FaultyStore:
@@ -18,7 +18,7 @@ class FaultyStore:
     Args:
         store: The real store.
         fault: Called with a method's name and the number of its call, from 1; returns
-            ``"before"``, ``"after"`` or ``None``.
+            ``"before"``, ``"after"``, ``None``, or an exception to raise before.
     """
 
     def __init__(self, store: Store, fault: Fault) -> None:
@@ -30,6 +30,9 @@ class FaultyStore:
     async def call(self, name: str, *args: Any, **kwargs: Any) -> Any:
         number = self.calls[name] = self.calls.get(name, 0) + 1
         when = self.fault(name, number)
+        if isinstance(when, Exception):
+            self.failed.append(f"{name} before")
+            raise when
         if when is not None:
             self.failed.append(f"{name} {when}")
         if when == "before":

@@ -94,3 +94,37 @@ async def test_a_worker_that_was_declared_dead_drops_its_results_and_goes_on() -
 
 def _rescuing() -> MaintenancePolicy:
     return MaintenancePolicy(rescue=True)
+
+
+async def test_a_burst_runs_what_its_own_maintenance_has_made_due() -> None:
+    @task("faults.burst_due")
+    async def work(number: int) -> int:
+        return number
+
+    async with QueueService(QueueConfig(queue_backend=MemoryBackendConfig())) as service:
+        now = await service.enqueue(work, 1)
+        later = await service.enqueue(work.using(run_after=60), 2)
+        shift_clock(service.store, timedelta(seconds=61))
+        async with asyncio.timeout(SOON):
+            await Worker(service, burst=True).run()
+
+        assert (await now.refresh()).status is Status.COMPLETED
+        assert (await later.refresh()).status is Status.COMPLETED
+
+
+async def test_that_enough_jobs_were_run_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "litestar_queues.worker")
+
+    @task("faults.max_jobs")
+    async def work() -> None: ...
+
+    async with QueueService(QueueConfig(queue_backend=MemoryBackendConfig())) as service:
+        await service.enqueue_many([work.call() for _ in range(3)])
+        worker = Worker(service, max_jobs=1)
+        async with asyncio.timeout(SOON), worker:
+            await worker.stopped.wait()
+            await worker._housekeep()
+
+    assert [record.message for record in caplog.records if "makes room" in record.message] == [
+        f"worker {worker.name} has run 1 jobs and makes room"
+    ]

@@ -8,13 +8,18 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from litestar_queues_core import config
+
 
 class Control(BaseException):
     """Base of the signals; catch it in no task."""
 
 
-def _seconds(value: float | timedelta) -> float:
-    return value.total_seconds() if isinstance(value, timedelta) else float(value)
+def _length(value: float | timedelta, setting: str) -> float:
+    """Return a wait in seconds; one that is over already, as a computed one may be, is 0."""
+    length = value.total_seconds() if isinstance(value, timedelta) else value
+    negative = isinstance(length, int | float) and length < 0
+    return 0.0 if negative else config.seconds(length, setting)
 
 
 class Retry(Control):
@@ -23,19 +28,26 @@ class Retry(Control):
     Args:
         after: Seconds or timedelta to wait; by default what the job's retry policy says.
         reason: Kept in the attempt record.
+
+    Raises:
+        ConfigError: *after* is no length of time.
     """
 
     def __init__(self, reason: str = "", *, after: float | timedelta | None = None) -> None:
         super().__init__(reason)
         self.reason = reason
-        self.after = None if after is None else _seconds(after)
+        self.after = None if after is None else _length(after, "Retry(after=...)")
 
 
 class Snooze(Control):
-    """Run the job later; no attempt is consumed, however often it is raised."""
+    """Run the job later; no attempt is consumed, however often it is raised.
+
+    Raises:
+        ConfigError: *seconds* is no length of time.
+    """
 
     def __init__(self, seconds: float | timedelta) -> None:
-        self.seconds = _seconds(seconds)
+        self.seconds = _length(seconds, "Snooze(...)")
         super().__init__(f"snoozed for {self.seconds:g} s")
 
 

@@ -12,6 +12,11 @@ from litestar_queues_core.errors import StoreUnavailable
 logger = logging.getLogger("litestar_queues.worker")
 
 
+def now() -> float:
+    """Return the time of the running loop: what this process measures all waits and ages by."""
+    return asyncio.get_running_loop().time()
+
+
 async def run_forever(
     poll: Callable[[], Awaitable[float]], wake: asyncio.Event, *, name: str
 ) -> None:
@@ -25,22 +30,22 @@ async def run_forever(
         wake: Ends a rest early; it is cleared before the next round.
         name: What the service is called in the log.
     """
-    failures = 0
+    failures, rest = 0, 0.0
     while True:
         try:
             rest = await poll()
             failures = 0
         except StoreUnavailable as error:
             failures += 1
-            rest = pause(failures)
             logger.warning("%s: %s; trying again", name, error)
         except Exception:
             failures += 1
-            rest = pause(failures)
             logger.exception("%s failed; trying again", name)
-        if rest > 0 and not wake.is_set():
+        if failures:
+            await asyncio.sleep(pause(failures))
+        elif rest > 0 and not wake.is_set():
             await rest_until(wake, rest)
-        elif failures == 0:
+        else:
             await asyncio.sleep(0)
         wake.clear()
 

@@ -54,10 +54,10 @@ class Announcer:
         self.enabled = publisher.enabled or history
 
     def closing(self, run: Run, settlement: Settlement) -> Settlement:
-        """Return *settlement* with the lifecycle events that belong to it."""
-        if not self.enabled:
+        """Return *settlement* with the events that the store keeps, if a history is kept."""
+        if not self._history:
             return settlement
-        message = settlement.failure.message if settlement.failure else None
+        message = _message(settlement)
         return Settlement(
             id=settlement.id,
             delivery=settlement.delivery,
@@ -67,9 +67,14 @@ class Announcer:
             failure=settlement.failure,
             follow_ups=settlement.follow_ups,
             events=run.events,
-            closing=self.event(run, CLOSING[settlement.kind], message),
+            closing=self._closing(run, settlement.kind, message),
             closing_if_cancelled=self.event(run, CANCELLED, message),
         )
+
+    def keep(self, run: Run, event: Event) -> None:
+        """Let *event* travel with the settlement of *run*, if a history is kept."""
+        if self._history:
+            run.events.append(event)
 
     def event(self, run: Run, type: str, message: str | None = None) -> Event:  # noqa: A002
         """Return a lifecycle event of this delivery."""
@@ -93,10 +98,17 @@ class Announcer:
         settlement = run.settlement
         if settlement is None:
             return
-        closing = settlement.closing_if_cancelled if cancelled else settlement.closing
-        if closing is not None:
-            self._publisher.emit([closing])
-        self._log(run, Kind.CANCEL if cancelled else settlement.kind, settlement)
+        kind = Kind.CANCEL if cancelled else settlement.kind
+        if self._publisher.enabled:
+            kept = settlement.closing_if_cancelled if cancelled else settlement.closing
+            closing = kept or self._closing(run, kind, _message(settlement))
+            self._publisher.emit([closing] if closing else [])
+        self._log(run, kind, settlement)
+
+    def _closing(self, run: Run, kind: Kind, message: str | None) -> Event | None:
+        if kind is Kind.RELEASE and not run.started:
+            return None  # fetched ahead and given back: nothing has happened to the job
+        return self.event(run, CLOSING[kind], message)
 
     def rejected(self, run: Run) -> None:
         """The fence of *run* no longer holds: its outcome is dropped."""
@@ -140,3 +152,7 @@ class Announcer:
             after,
             extra={"job_id": job.id, "task": job.task, "queue": job.queue},
         )
+
+
+def _message(settlement: Settlement) -> str | None:
+    return settlement.failure.message if settlement.failure else None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-import time
 from collections.abc import Callable, Sequence
 
 from litestar_queues_core.asking import ask, insist, pause
@@ -16,6 +15,7 @@ from litestar_queues_core.errors import (
     StoreUnavailable,
 )
 from litestar_queues_core.lifecycle import was_applied
+from litestar_queues_core.loop import now
 from litestar_queues_core.protocols import Store
 from litestar_queues_core.settlements import NOTHING, Exchange, Kind, Settlement, Wants
 from litestar_queues_core.worker.announcer import Announcer
@@ -42,6 +42,11 @@ class Fetcher:
         announcer: Told what the store has acknowledged.
         start: Called when there may be jobs to start.
         rests: Shortest and longest rest of an idle worker in seconds; it doubles in between.
+
+    Attributes:
+        closing: Whether nothing new is claimed any more.
+        dry: Set by a look for work that has found nothing while nothing was held; whoever waits
+            for it puts a new one, which only a look that begins after that will set.
     """
 
     def __init__(
@@ -65,7 +70,7 @@ class Fetcher:
         self._rest = rests[0]
         self._limit = BATCH
         self._remembered: tuple[int, Sequence[Settlement], Wants] | None = None
-        self._audited = time.monotonic()
+        self._audited = now()
         self.closing = False
         self.dry = asyncio.Event()
         self.next_due: Callable[[float], None] = lambda _: None
@@ -77,6 +82,7 @@ class Fetcher:
 
     async def poll(self) -> float:
         """Do one exchange, if there is a reason for one; return the seconds to rest."""
+        dry = self.dry
         if self._lease.dead:
             await self._lose([], asked_twice=False)
         await self._audit()
@@ -84,7 +90,11 @@ class Fetcher:
         wants = self._wants()
         if not batch and not self._holdings.progress and wants.limit == 0:
             return self._lease.seconds if self._lease.may_start else self._lease.interval
-        answer = await self._exchange(batch, wants)
+        try:
+            answer = await self._exchange(batch, wants)
+        except BaseException:
+            self._holdings.untake(batch)
+            raise
         if answer is None:
             return 0.0
         claimed = self._accept(batch, answer)
@@ -92,11 +102,10 @@ class Fetcher:
             self.give_back(age=0.0)
         self._start()
         if self._holdings.outbox or claimed:
-            self.dry.clear()
             self._rest = self._rests[0]
             return 0.0 if self._holdings.outbox or claimed >= wants.limit else self._rests[0]
         if self._holdings.empty:
-            self.dry.set()
+            dry.set()
         self._rest = min(self._rest * 2, self._rests[1])
         return self._rest * random.uniform(0.8, 1.0)  # noqa: S311
 
@@ -108,10 +117,12 @@ class Fetcher:
     async def _exchange(self, batch: list[Run], wants: Wants) -> Exchange | None:
         """Send one exchange until its outcome is known; ``None`` if nothing came of it."""
         lease = self._lease
-        settlements = self._progress() + [run.settlement for run in batch if run.settlement]
+        progress = self._progress()
+        settlements = progress + [run.settlement for run in batch if run.settlement]
         request = (lease.next_seq(), settlements, wants)
         failures = 0
         while True:
+            sent = lease.sending()
             try:
                 answer = await ask(self._store.exchange(lease.id, *request))
             except StoreUnavailable as error:
@@ -119,13 +130,13 @@ class Fetcher:
                 logger.warning("exchange: %s; asking again", error)
                 await asyncio.sleep(pause(failures))
             except SettlementRefused as error:
-                self._refused(batch, error)
+                self._refused(progress, batch, error)
                 return None
             except LeaseLost:
                 await self._lose(batch, asked_twice=failures > 0)
                 return None
             else:
-                lease.extended()
+                lease.extended(sent)
                 if settlements or answer.claimed:
                     self._remembered = request
                 return answer
@@ -168,19 +179,39 @@ class Fetcher:
 
         asyncio.get_running_loop().call_later(BUSY_PAUSE, resend)
 
-    def _refused(self, batch: list[Run], error: SettlementRefused) -> None:
-        """Find the settlement that the store cannot hold by halving, and replace it."""
-        suspects = [run for run in batch if error.ids is None or run.job.id in error.ids]
-        if len(suspects) == 1:
-            (run,) = suspects
-            logger.error("job %s: the store refused its settlement: %s", run.job.id, error.reason)
-            run.settlement = unrecordable(run.job, error.reason)
+    def _refused(
+        self, progress: Sequence[Settlement], batch: list[Run], error: SettlementRefused
+    ) -> None:
+        """Find the settlement that the store cannot hold by halving, and replace it.
+
+        Progress is suspected first, and given up: the job has more to say.
+        """
+        doubtful = [one for one in progress if error.ids is None or one.id in error.ids]
+        if doubtful:
+            logger.error("progress of %d jobs was refused: %s", len(doubtful), error.reason)
+            self._holdings.untake(batch)
+            return
+        suspects = [run for run in batch if error.ids and run.job.id in error.ids] or batch
         others = [run for run in batch if run not in suspects]
-        self._holdings.outbox.extendleft(reversed(suspects + others))
+        if len(suspects) == 1:
+            suspects = self._replaced(suspects[0], error.reason)
+        self._holdings.untake(suspects + others)
         self._limit = max(1, len(suspects) // 2)
+
+    def _replaced(self, run: Run, reason: str) -> list[Run]:
+        """Let *run* fail instead; if that was refused too, leave it to the end of the lease."""
+        logger.error("job %s: the store refused its settlement: %s", run.job.id, reason)
+        if run.replaced:
+            self._holdings.forget(run)
+            return []
+        run.replaced = True
+        run.events.clear()
+        run.settlement = self._announcer.closing(run, unrecordable(run.job, reason))
+        return [run]
 
     async def _lose(self, batch: list[Run], *, asked_twice: bool) -> None:
         """The lease is dead: drop what it held and begin another."""
+        self._lease.dead = True
         logger.error(
             "lease %s is dead: this process was silent for too long; %d jobs belong to others now",
             self._lease.id,
@@ -222,9 +253,9 @@ class Fetcher:
 
     async def _audit(self) -> None:
         """Once per lease time, ask what the lease holds, and give back what is not known here."""
-        if time.monotonic() - self._audited < self._lease.seconds or self.closing:
+        if now() - self._audited < self._lease.seconds or self.closing:
             return
-        self._audited = time.monotonic()
+        self._audited = now()
         if self._remembered is None:
             return
         try:
@@ -236,7 +267,7 @@ class Fetcher:
             known = self._holdings.held.get(job.id)
             if known is None or known.job.delivery != job.delivery:
                 logger.warning("job %s is held and not known here; giving it back", job.id)
-                run = Run(job, time.monotonic())
+                run = Run(job, now())
                 run.settlement = release(job)
                 self._holdings.held[job.id] = run
                 self._holdings.settle(run)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from litestar_queues_core.lanes import is_suspect
+from litestar_queues_core.loop import now
 from litestar_queues_core.model import Job
 from litestar_queues_core.worker.run import Run, Stop
 
@@ -30,6 +30,8 @@ class Holdings:
         closing: Whether somebody waits for the end of all.
         changed: Set while closing, when a run has ended or was let go.
         mean: Mean duration of a run in seconds, weighted towards the latest.
+        taken: How many jobs it was given in all.
+        finished: How many runs have ended.
     """
 
     def __init__(self) -> None:
@@ -43,6 +45,7 @@ class Holdings:
         self.closing = False
         self.changed = asyncio.Event()
         self.mean: float | None = None
+        self.taken = 0
         self.finished = 0
 
     def take(self, jobs: Iterable[Job]) -> int:
@@ -50,25 +53,23 @@ class Holdings:
 
         One that is known with this very delivery is the answer to a question asked twice.
         """
-        now = time.monotonic()
-        new = 0
+        moment, before = now(), self.taken
         for job in jobs:
             known = self.held.get(job.id)
             if known is not None and known.job.delivery == job.delivery:
                 continue
-            run = Run(job, now)
-            self.held[job.id] = run
-            new += 1
+            run = self.held[job.id] = Run(job, moment)
+            self.taken += 1
             if is_suspect(job.lane):
                 self.suspect = run
                 self.buffer.appendleft(run)
             else:
                 self.buffer.append(run)
-        return new
+        return self.taken - before
 
     def begin(self, run: Run) -> None:
         """Note that the code of *run* starts."""
-        run.started = time.monotonic()
+        run.started = now()
         self.running.add(run)
 
     def end(self, run: Run) -> None:
@@ -76,7 +77,7 @@ class Holdings:
         self.running.discard(run)
         self.finished += 1
         if run.started:
-            took = run.took = time.monotonic() - run.started
+            took = run.took = now() - run.started
             self.mean = took if self.mean is None else self.mean + (took - self.mean) / 16
         if self.suspect is run:
             self.suspect = None
@@ -99,6 +100,10 @@ class Holdings:
         size = min(limit, len(self.outbox))
         return [self.outbox.popleft() for _ in range(size)]
 
+    def untake(self, batch: Sequence[Run]) -> None:
+        """Put a batch back to where it was taken from, because nothing came of it."""
+        self.outbox.extendleft(reversed(batch))
+
     def forget(self, run: Run) -> None:
         """Let go of a run that the store has settled, or given to somebody else."""
         if self.held.get(run.job.id) is run:
@@ -108,10 +113,10 @@ class Holdings:
 
     def stale(self, age: float) -> list[Run]:
         """Take the jobs out of the buffer that have waited there for *age* seconds."""
-        limit = time.monotonic() - age
-        stale: list[Run] = []
-        while self.buffer and self.buffer[0].claimed <= limit:
-            stale.append(self.buffer.popleft())
+        limit = now() - age
+        stale = [run for run in self.buffer if run.claimed <= limit]
+        for run in stale:
+            self.buffer.remove(run)
         return stale
 
     def suspect_place(self) -> bool:
@@ -122,7 +127,7 @@ class Holdings:
         run = self.suspect
         if run is None:
             return True
-        return bool(run.started) and time.monotonic() - run.started >= SUSPECT_TIME
+        return bool(run.started) and now() - run.started >= SUSPECT_TIME
 
     @property
     def empty(self) -> bool:

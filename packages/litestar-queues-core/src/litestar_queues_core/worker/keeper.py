@@ -13,7 +13,7 @@ from typing import Protocol
 from litestar_queues_core.asking import ask, insist
 from litestar_queues_core.errors import LeaseLost, StoreUnavailable
 from litestar_queues_core.ids import JobId, LeaseId, new_lease_id
-from litestar_queues_core.loop import rest_until
+from litestar_queues_core.loop import rest_until, run_forever
 from litestar_queues_core.model import WorkerInfo
 from litestar_queues_core.protocols import LeaseKeeper, Store, SupportsKeeper
 from litestar_queues_core.settlements import Renewal
@@ -42,7 +42,8 @@ class Lease:
         self._store = store
         self._info = info
         self._seq = 0
-        self._extended = 0.0
+        self._now = asyncio.get_running_loop().time
+        self._extended = float("-inf")
         self._steady: float | None = None
 
     @property
@@ -53,42 +54,51 @@ class Lease:
     @property
     def may_start(self) -> bool:
         """Whether jobs may be started: the store was heard of within half a lease."""
-        return time.monotonic() - self._extended < self.seconds / 2
+        return not self.dead and self._now() - self._extended < self.seconds / 2
 
     @property
     def may_rescue(self) -> bool:
         """Whether this process may judge others: its own renewals worked for one full lease.
 
-        After an outage of the store, everybody renews first.
+        After an outage of the store, or a sleep of this process, everybody renews first.
         """
         steady = self._steady
-        return steady is not None and time.monotonic() - steady >= self.seconds
+        return self.may_start and steady is not None and self._now() - steady >= self.seconds
 
     async def begin(self) -> None:
         """Open a new lease, however long the store takes to answer."""
         lease = new_lease_id()
-        await insist(
-            lambda: self._store.open_lease(lease, self._info, seconds=self.seconds),
-            what="opening a lease",
-        )
-        self._seq, self.dead = 0, False
-        self.id = lease
-        self.renewed()
+
+        async def open_it() -> float:
+            sent = self._now()
+            await self._store.open_lease(lease, self._info, seconds=self.seconds)
+            return sent
+
+        sent = await insist(open_it, what="opening a lease")
+        self.id, self._seq, self._steady = lease, 0, None
+        self.dead = False
+        self.renewed(sent)
 
     def next_seq(self) -> int:
         """Return the number of a new exchange."""
         self._seq += 1
         return self._seq
 
-    def extended(self) -> None:
-        """Note that the store has just extended the lease."""
-        self._extended = time.monotonic()
+    def sending(self) -> float:
+        """Return the moment from which the lease runs anew, if the store answers what is sent."""
+        return self._now()
 
-    def renewed(self) -> None:
-        """Note that a renewal has worked."""
-        self.extended()
+    def extended(self, sent: float) -> None:
+        """Note that the store has extended the lease, in answer to what was sent at *sent*."""
+        if sent - self._extended >= self.seconds / 2:
+            self._steady = None
+        self._extended = max(self._extended, sent)
+
+    def renewed(self, sent: float) -> None:
+        """Note that a renewal sent at *sent* has worked."""
+        self.extended(sent)
         if self._steady is None:
-            self._steady = time.monotonic()
+            self._steady = sent
 
     def missed(self) -> None:
         """Note that a renewal has failed."""
@@ -125,18 +135,20 @@ class LoopKeeper:
 
     async def run(self) -> None:
         """Renew until cancelled."""
-        while True:
-            await rest_until(self._poked, self._lease.interval)
-            self._poked.clear()
-            if self._lease.dead:
-                continue
+        await rest_until(self._poked, self._lease.interval)
+        await run_forever(self._poll, self._poked, name="keeper")
+
+    async def _poll(self) -> float:
+        lease = self._lease
+        if not lease.dead:
+            asked, sent = lease.id, lease.sending()
             try:
-                renewal = await ask(self._store.renew(self._lease.id, seconds=self._lease.seconds))
-            except StoreUnavailable as error:
-                self._lease.missed()
-                logger.warning("renewing the lease: %s", error)
-            else:
-                _note(self._lease, renewal, self._listener)
+                renewal = await ask(self._store.renew(asked, seconds=lease.seconds))
+            except Exception:
+                lease.missed()
+                raise
+            _note(lease, asked, sent, renewal, self._listener)
+        return lease.interval
 
     async def close(self) -> None:
         """Nothing to close."""
@@ -205,6 +217,7 @@ class ThreadKeeper:
             except Exception as error:  # noqa: BLE001  (a new connection is the cure for all)
                 self._lease.missed()
                 logger.warning("renewing the lease: %s: %s", type(error).__name__, error)
+                self._watchdog.look()
                 self._wake.wait(TICK)
                 self._wake.clear()
 
@@ -214,27 +227,32 @@ class ThreadKeeper:
             self._last_act()
         if time.monotonic() >= self._due and self._watchdog.alive and not self._lease.dead:
             self._due = time.monotonic() + self._lease.interval
-            lease = self._lease.id
-            renewal = keeper.renew(lease, seconds=self._lease.seconds)
-            if lease == self._lease.id:
-                self._tell(renewal)
+            asked, sent = self._lease.id, self._lease.sending()
+            self._tell(asked, sent, keeper.renew(asked, seconds=self._lease.seconds))
         self._watchdog.look()
         self._wake.wait(max(0.0, min(TICK, self._due - time.monotonic())))
         self._wake.clear()
 
-    def _tell(self, renewal: Renewal) -> None:
+    def _tell(self, asked: LeaseId, sent: float, renewal: Renewal) -> None:
+        if renewal.alive and asked == self._lease.id:
+            # Not on the loop, which may be blocked: the renewals of such a worker are no gap.
+            self._lease.renewed(sent)
         if renewal.alive and not renewal.cancelled:
-            self._lease.renewed()
             return
         try:
-            self._loop.call_soon_threadsafe(_note, self._lease, renewal, self._listener)
+            self._loop.call_soon_threadsafe(
+                _note, self._lease, asked, sent, renewal, self._listener
+            )
         except RuntimeError:
             self._closing = True
 
 
-def _note(lease: Lease, renewal: Renewal, listener: Listener) -> None:
+def _note(lease: Lease, asked: LeaseId, sent: float, renewal: Renewal, listener: Listener) -> None:
+    """Heed what the store says of the lease *asked*, unless another has followed it."""
+    if asked != lease.id:
+        return
     if renewal.alive:
-        lease.renewed()
+        lease.renewed(sent)
         listener.stop(renewal.cancelled)
     else:
         lease.dead = True

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable
 
-from litestar_queues_core.loop import rest_until
+from litestar_queues_core.loop import now, rest_until
 from litestar_queues_core.worker.fetcher import Fetcher
 from litestar_queues_core.worker.holdings import Holdings
 from litestar_queues_core.worker.run import Stop
@@ -67,9 +66,9 @@ class StopLadder:
             logger.error("%d settlements could not be recorded; those jobs run again", left)
 
     async def _until(self, done: Callable[[], bool], *, seconds: float) -> None:
-        end = time.monotonic() + seconds
+        end = now() + seconds
         changed = self._holdings.changed
-        while not done() and (left := end - time.monotonic()) > 0:
+        while not done() and (left := end - now()) > 0:
             await rest_until(changed, left)
             changed.clear()
 

@@ -10,6 +10,7 @@ import time
 from litestar_queues_core.asking import ask
 from litestar_queues_core.config import EventHistoryConfig, seconds
 from litestar_queues_core.events import CANCELLED, EXPIRED, FAILED, RESCUED
+from litestar_queues_core.loop import now
 from litestar_queues_core.model import Event, Retention, Status
 from litestar_queues_core.protocols import Store, SupportsEventLog
 from litestar_queues_core.publishing import Announcements
@@ -58,16 +59,16 @@ class MaintenanceService:
 
     async def poll(self) -> float:
         """Do one piece, if it is time; return the seconds until the next."""
-        if time.monotonic() >= min(self._next, self._due):
+        if now() >= min(self._next, self._due):
             self._due = NEVER
             if await self.work():
                 return 0.0
-            self._next = time.monotonic() + EVERY * random.uniform(0.8, 1.2)  # noqa: S311
-        return max(SOONEST, min(self._next, self._due) - time.monotonic())
+            self._next = now() + EVERY * random.uniform(0.8, 1.2)  # noqa: S311
+        return max(SOONEST, min(self._next, self._due) - now())
 
     def due_in(self, seconds: float) -> None:
         """Come back in *seconds*, because a scheduled job falls due then."""
-        due = time.monotonic() + max(0.0, seconds)
+        due = now() + max(0.0, seconds)
         if due < min(self._due, self._next) - SOONEST:
             self._due = due
             self.wake.set()
@@ -84,14 +85,14 @@ class MaintenanceService:
 
     async def _prune_events(self) -> bool:
         """Once a minute, remove events that are too old; return whether there are more."""
-        due = time.monotonic() >= self._next_pruning
+        due = now() >= self._next_pruning
         if self._history is None or not due or not isinstance(self._store, SupportsEventLog):
             return False
         age = seconds(self._history.max_age, "EventHistoryConfig.max_age")
         pruned = await ask(self._store.prune_events(older_than=age, limit=EVENTS))
         if pruned == EVENTS:
             return True
-        self._next_pruning = time.monotonic() + EVENTS_EVERY
+        self._next_pruning = now() + EVENTS_EVERY
         return False
 
     def _tell(self, moved: Moved) -> None:
@@ -101,7 +102,7 @@ class MaintenanceService:
             )
         if not self._announcements.enabled:
             return
-        now = time.time_ns() // 1_000_000
+        moment = time.time_ns() // 1_000_000
         self._announcements.emit(
             [
                 Event(
@@ -109,9 +110,9 @@ class MaintenanceService:
                     type=type_,
                     task=moved.task,
                     queue=moved.queue,
-                    occurred_ms=now,
+                    occurred_ms=moment,
                     worker=self._worker,
-                    sequence=now + number,
+                    sequence=moment + number,
                 )
                 for number, type_ in enumerate(_types(moved))
             ]

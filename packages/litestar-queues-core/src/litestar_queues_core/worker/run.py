@@ -19,6 +19,9 @@ class Stop(StrEnum):
     LOST = "lease lost"
 
 
+FINAL = (Stop.SHUTDOWN, Stop.LOST)
+
+
 class Run:
     """One delivery of a job.
 
@@ -29,18 +32,25 @@ class Run:
         took: How many seconds its code ran, once it has ended.
         handle: The asyncio task that runs it.
         context: What its code sees.
-        stopped: Why it was asked to stop, the first reason first.
+        entered: Whether the asyncio task has begun, so that it can be interrupted.
+        ended: Whether its code has stopped, so that nothing it says counts any more.
+        stopped: Why it was asked to stop: the first reason, unless the lease was lost.
         settlement: How it is settled, once decided.
+        replaced: Whether that stands in for one that the store has refused.
         events: What it published, if history is kept.
         undelivered: Whether an event was lost that strict delivery would have needed.
     """
 
     __slots__ = (
+        "_reasons",
         "claimed",
         "context",
+        "ended",
+        "entered",
         "events",
         "handle",
         "job",
+        "replaced",
         "settlement",
         "started",
         "stopped",
@@ -55,8 +65,12 @@ class Run:
         self.took = 0.0
         self.handle: asyncio.Task[None] | None = None
         self.context: TaskExecutionContext | None = None
+        self.entered = False
+        self.ended = False
         self.stopped: Stop | None = None
+        self._reasons: list[Stop] | None = None
         self.settlement: Settlement | None = None
+        self.replaced = False
         self.events: list[Event] = []
         self.undelivered = False
 
@@ -71,12 +85,19 @@ class Run:
         return self.stopped is Stop.LOST
 
     def stop(self, reason: Stop) -> None:
-        """Ask its code to stop.  A lost lease overrides any reason before."""
-        if self.stopped is not None and reason is not Stop.LOST:
+        """Ask its code to stop.
+
+        Each reason interrupts once, so that code that has ignored one hears of the next.  Once
+        the code has ended, only hooks are left to interrupt, and what it came to stands, unless
+        the lease is lost.
+        """
+        reasons = self._reasons = self._reasons or []
+        if reason in reasons or (self.ended and reason not in FINAL):
             return
-        first = self.stopped is None
-        self.stopped = reason
+        reasons.append(reason)
+        if reason is Stop.LOST or (self.stopped is None and not self.ended):
+            self.stopped = reason
         if self.context is not None:
             self.context.stop()
-        if first and self.handle is not None and self.settlement is None:
+        if self.entered and self.handle is not None and self.settlement is None:
             self.handle.cancel()

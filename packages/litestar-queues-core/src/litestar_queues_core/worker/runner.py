@@ -7,7 +7,7 @@ import contextvars
 import inspect
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from litestar_queues_core.config import AfterJob, WorkerConfig
@@ -21,24 +21,25 @@ from litestar_queues_core.outcome import Ending, Outcome
 from litestar_queues_core.protocols import Executor
 from litestar_queues_core.requests import encode_result
 from litestar_queues_core.service import QueueService
+from litestar_queues_core.settlements import Settlement
 from litestar_queues_core.task import Task
 from litestar_queues_core.worker.announcer import Announcer
 from litestar_queues_core.worker.deadlines import Deadlines
 from litestar_queues_core.worker.holdings import Holdings
 from litestar_queues_core.worker.run import Run, Stop
-from litestar_queues_core.worker.settling import completed, put_back, settle
+from litestar_queues_core.worker.settling import completed, put_back, settle, unrecordable
 
 logger = logging.getLogger("litestar_queues.worker")
 
 RETURNED = Ending.RETURNED
 UNACKNOWLEDGED = 1000
+STOPPING = 5.0
 
 
 class Runner:
     """Starts what waits in the buffer, one asyncio task with its own context per job.
 
     Attributes:
-        state: What the worker's lifespan has opened.
         closed: Whether nothing new is started any more.
     """
 
@@ -62,17 +63,22 @@ class Runner:
         self._worker = worker
         self._loop = asyncio.get_running_loop()
         self._deadlines = Deadlines(self._loop)
+        self._state: Any = None
         self._base = contextvars.copy_context()
-        self._base.run(bound_service.set, service)
         self._hooked = bool(config.after_job or config.on_failure)
         self._buffers = holdings.buffer, holdings.running, holdings.outbox
-        self.state: Any = None
         self.closed = False
 
     @property
     def enabled(self) -> bool:
         """Whether anybody wants to hear of events."""
         return self._announcer.enabled
+
+    def open(self, state: Any) -> None:
+        """Let jobs see *state* as ``ctx.state``, and the context variables that are set now."""
+        self._state = state
+        self._base = contextvars.copy_context()
+        self._base.run(bound_service.set, self._service)
 
     def start(self) -> None:
         """Start buffered jobs while there are free slots and not too much is unsettled."""
@@ -94,7 +100,7 @@ class Runner:
         if executor is None:
             return self._put_back(run, f"no executor is called {spec.execution_backend!r} here")
         run.context = TaskExecutionContext(
-            run.job, definition, self._worker, self._service, self, self.state
+            run.job, definition, self._worker, self._service, self, self._state
         )
         shared = definition.isolation == "shared"
         self._holdings.begin(run)
@@ -124,24 +130,40 @@ class Runner:
         definition: Task[..., Any],
         executor: Executor,
     ) -> None:
+        run.entered = True
+        if definition.isolation == "shared":
+            with run_shared(context):
+                outcome = await self._to_its_end(run, context, executor)
+        else:
+            context.enter()
+            outcome = await self._to_its_end(run, context, executor)
+        self._conclude(run, definition, outcome)
+
+    async def _to_its_end(
+        self, run: Run, context: TaskExecutionContext, executor: Executor
+    ) -> Outcome:
+        """Run the attempt, then its hooks; whatever they do, there is an outcome."""
+        if run.stopped is not None:
+            run.ended = True
+            return Outcome(ending=Ending.STOPPED)
         timeout = run.job.new.spec.timeout
         slot = self._deadlines.add(run, timeout) if timeout else 0
         try:
-            if definition.isolation == "shared":
-                with run_shared(context):
-                    outcome = await self._attempt(run, context, executor)
-            else:
-                context.enter()
-                outcome = await self._attempt(run, context, executor)
+            outcome = await self._attempt(run, context, executor)
         except asyncio.CancelledError as error:
             ending = Ending.STOPPED if run.stopped else Ending.RAISED
             outcome = Outcome(ending=ending, error=error)
-        except Exception as error:  # noqa: BLE001  (a hook or an executor failed: so did this)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001  (a hook or an executor failed: so did this)
             outcome = Outcome(ending=Ending.RAISED, error=error)
         finally:
             if timeout:
                 self._deadlines.remove(run, slot)
-        self._conclude(run, definition, outcome)
+        run.ended = True
+        if self._hooked:
+            await self._after(context, outcome)
+        return outcome
 
     async def _attempt(
         self, run: Run, context: TaskExecutionContext, executor: Executor
@@ -158,8 +180,6 @@ class Runner:
                 ending=Ending.RAISED,
                 error=RuntimeError("an event of this attempt could not be delivered"),
             )
-        if self._hooked:
-            await self._after(context, outcome)
         return outcome
 
     def _encoded(self, run: Run, outcome: Outcome) -> Outcome:
@@ -181,35 +201,44 @@ class Runner:
         return Outcome(ending=Ending.RETURNED, value=outcome.value, encoded=encoded)
 
     async def _after(self, context: TaskExecutionContext, outcome: Outcome) -> None:
-        hooks: list[AfterJob | None] = [self._config.after_job]
-        if not outcome.succeeded:
-            hooks.append(self._config.on_failure)
-        for hook in hooks:
-            if hook is None:
-                continue
+        for hook in self._hooks(outcome):
             try:
                 await _call(hook, context, outcome)
-            except Exception:
+            except KeyboardInterrupt:
+                raise
+            except BaseException:  # what the code has come to stands
                 logger.exception("a hook failed after %r", context)
+
+    def _hooks(self, outcome: Outcome) -> Iterator[AfterJob]:
+        if self._config.after_job is not None:
+            yield self._config.after_job
+        if self._config.on_failure is not None and not outcome.succeeded:
+            yield self._config.on_failure
 
     def _conclude(self, run: Run, definition: Task[..., Any], outcome: Outcome) -> None:
         if run.stopped is None and outcome.ending is RETURNED:
-            settlement = completed(run.job, outcome)
+            run.settlement = completed(run.job, outcome)
         else:
-            settlement = settle(
+            run.settlement = self._settled(run, definition, outcome)
+        if self._announcer.enabled:
+            run.settlement = self._announcer.closing(run, run.settlement)
+        self._holdings.end(run)
+        if run.stopped is not None and run.lost:
+            self._announcer.rejected(run)
+        self.start()
+
+    def _settled(self, run: Run, definition: Task[..., Any], outcome: Outcome) -> Settlement:
+        try:
+            return settle(
                 run.job,
                 outcome,
                 run.stopped,
                 noticed=run.context is not None and run.context.noticed,
                 is_retryable=definition.retry_policy.is_retryable,
             )
-        run.settlement = settlement
-        if self._announcer.enabled:
-            run.settlement = self._announcer.closing(run, settlement)
-        self._holdings.end(run)
-        if run.stopped is not None and run.lost:
-            self._announcer.rejected(run)
-        self.start()
+        except Exception as error:  # an exception of the task's that cannot even be described
+            logger.exception("%s %s: its outcome is unreadable", run.job.task, run.job.id)
+            return unrecordable(run.job, f"{type(error).__name__}: {error}")
 
     def now_ms(self) -> int:
         """Return the time that events carry."""
@@ -217,35 +246,49 @@ class Runner:
 
     def progress(self, context: TaskExecutionContext, value: bytes) -> None:
         """Let the store have the progress of a running job with the next exchange."""
-        run = self._holdings.held.get(context.id)
-        if run is not None and run.context is context:
+        run = self._speaking(context)
+        if run is not None:
             self._holdings.progress[run] = value
             self._holdings.wake.set()
 
     async def publish(self, context: TaskExecutionContext, event: Event) -> None:
         """Publish an event of a running task; in strict mode, return once it is delivered."""
-        run = self._holdings.held.get(context.id)
+        run = self._speaking(context)
         publisher = self._service.publisher
-        if run is None or run.context is not context:
+        if run is None:
             return
         if not publisher.strict:
             self._report(run, event)
             return
-        run.events.append(event)
+        self._announcer.keep(run, event)
         try:
             await publisher.deliver([event])
-        except Exception:
+        except BaseException:  # the task itself may give it up
             run.undelivered = True
             raise
 
+    def _speaking(self, context: TaskExecutionContext) -> Run | None:
+        """Return the run of *context*, while its code runs: nothing it says later counts."""
+        run = self._holdings.held.get(context.id)
+        return run if run is not None and run.context is context and not run.ended else None
+
     def _report(self, run: Run, event: Event) -> None:
-        run.events.append(event)
+        self._announcer.keep(run, event)
         self._service.publisher.emit([event])
 
     def stop_all(self, reason: Stop) -> None:
         """Ask the code of every running attempt to stop."""
         for run in list(self._holdings.running):
             run.stop(reason)
+
+    async def abandon(self) -> None:
+        """Interrupt what still runs, and see it stop: nobody settles it any more."""
+        self.closed = True
+        handles = [run.handle for run in self._holdings.running if run.handle is not None]
+        for handle in handles:
+            handle.cancel()
+        if handles:
+            await asyncio.wait(handles, timeout=STOPPING)
 
 
 async def _call(hook: Any, *args: object) -> None:

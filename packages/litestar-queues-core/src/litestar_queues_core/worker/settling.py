@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 from collections.abc import Callable
 
@@ -12,6 +13,8 @@ from litestar_queues_core.outcome import DescribedError, Ending, Outcome, descri
 from litestar_queues_core.settlements import Kind, Settlement
 from litestar_queues_core.text import bound_text
 from litestar_queues_core.worker.run import Stop
+
+logger = logging.getLogger("litestar_queues.worker")
 
 COMPLETE = Kind.COMPLETE
 
@@ -80,7 +83,13 @@ def _raised(job: Job, outcome: Outcome, is_retryable: Retryable, random: Random)
 
 
 def _may_repeat(error: BaseException, is_retryable: Retryable) -> bool:
-    return error.retryable if isinstance(error, DescribedError) else is_retryable(error)
+    if isinstance(error, DescribedError):
+        return error.retryable
+    try:
+        return is_retryable(error)
+    except Exception:
+        logger.exception("the retry policy failed on %r; it counts as retryable", error)
+        return True
 
 
 def _failed(

@@ -23,7 +23,7 @@ class Watchdog:
     A loop silent for two seconds is reported once, with the line that blocks it.  One
     silent for *stall_limit* seconds is given up: the stacks of all threads are written to
     standard error, and then a process of the worker's own exits with code 70, while one that
-    belongs to an application merely stops renewing its lease.
+    belongs to an application merely stops renewing its lease until the loop is back.
 
     Args:
         stall_limit: Seconds of silence after which the loop is given up.
@@ -43,6 +43,7 @@ class Watchdog:
         """Compare the loop's last sign of life with the clock, and ask for another."""
         silent = time.monotonic() - self._heard
         if silent >= self._limit and self.alive:
+            self._reported = True
             self._give_up(silent)
         elif silent >= BLOCKED * 2 and not self._reported:
             self._reported = True
@@ -53,8 +54,11 @@ class Watchdog:
             self.alive = False
 
     def _hear(self) -> None:
+        if self._reported:
+            logger.warning("the event loop is back after %.1f s", time.monotonic() - self._heard)
         self._heard = time.monotonic()
         self._reported = False
+        self.alive = True
 
     def _line(self) -> str:
         frame = sys._current_frames().get(self._thread)  # pyright: ignore[reportPrivateUsage]

@@ -15,7 +15,7 @@ from litestar_queues_core._version import __version__
 from litestar_queues_core.asking import ask
 from litestar_queues_core.choices import open_executors
 from litestar_queues_core.config import WorkerConfig, seconds
-from litestar_queues_core.errors import ConfigError, StoreUnavailable
+from litestar_queues_core.errors import ConfigError
 from litestar_queues_core.immediate import IMMEDIATE
 from litestar_queues_core.lanes import LOCAL
 from litestar_queues_core.loop import run_forever
@@ -124,6 +124,9 @@ class Worker:
         try:
             await self._ladder.descend()
             await self._close_lease()
+        except BaseException:
+            await self._runner.abandon()
+            raise
         finally:
             for service in self._services:
                 service.cancel()
@@ -161,7 +164,10 @@ class Worker:
             may_start=lambda: self._lease.may_start,
         )
         if config.lifespan is not None:
-            self._runner.state = await self._resources.enter_async_context(config.lifespan(service))
+            state = await self._resources.enter_async_context(config.lifespan(service))
+            self._runner.open(state)
+        else:
+            self._runner.open(None)
         self._lease = Lease(service.store, self._info(), seconds(config.lease, "lease"))
         self._fetcher = Fetcher(
             service.store,
@@ -206,7 +212,7 @@ class Worker:
                 run_forever(lambda: self._heed(store), asyncio.Event(), name="cancel signals"),
             ]
         if self._burst:
-            services.append(self._end_burst())
+            services.append(run_forever(self._end_burst, asyncio.Event(), name="burst"))
         self._services = [asyncio.create_task(service) for service in services]
         logger.info(
             "worker %s started: queues %s, concurrency %d, lease %g s",
@@ -229,31 +235,27 @@ class Worker:
     async def _housekeep(self) -> float:
         self._fetcher.give_back()
         config = self.config
+        if self.stopped.is_set():
+            return HOUSEKEEPING
         if config.max_jobs is not None and self.holdings.finished >= config.max_jobs:
             logger.info("worker %s has run %d jobs and makes room", self.name, config.max_jobs)
             self.stopped.set()
-        if config.max_memory is not None and memory_mib() > config.max_memory:
+        elif config.max_memory is not None and memory_mib() > config.max_memory:
             logger.info("worker %s holds over %d MiB and makes room", self.name, config.max_memory)
             self.stopped.set()
         return HOUSEKEEPING
 
-    async def _end_burst(self) -> None:
-        while True:
-            await self._fetcher.dry.wait()
-            self._fetcher.dry.clear()
-            try:
-                if not await self._maintenance.work() and not await self._more():
-                    self.stopped.set()
-                    return
-            except StoreUnavailable as error:
-                logger.warning("burst: %s", error)
-            self._fetcher.hint()
-
-    async def _more(self) -> bool:
-        """Look once more after maintenance, which may have promoted something."""
+    async def _end_burst(self) -> float:
+        """Stop once a look for work after all maintenance has found nothing."""
+        while await self._maintenance.work():
+            pass
+        taken = self.holdings.taken
+        dry = self._fetcher.dry = asyncio.Event()
         self._fetcher.hint()
-        await self._fetcher.dry.wait()
-        return not self.holdings.empty
+        await dry.wait()
+        if self.holdings.taken == taken:
+            self.stopped.set()
+        return 0.0
 
     async def _close_lease(self) -> None:
         if not self.holdings.running:
