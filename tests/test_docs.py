@@ -18,7 +18,9 @@ import pytest
 import litestar_queues
 import litestar_queues_core
 from litestar_queues.cli import queues
+from litestar_queues.cli.work import ENDING
 from litestar_queues_core import asking, errors, lifecycle, options
+from litestar_queues_core.command import CODES
 from litestar_queues_core.worker import fetcher
 from litestar_queues_core.worker.keeper import RENEWED_EVERY
 from litestar_queues_core.worker.watchdog import STALLED
@@ -237,7 +239,7 @@ with TestClient(app) as client:
     print(json.dumps([0, client.get(f"/jobs/{job}").text]))
 for command in COMMANDS:
     arguments = shlex.split(command.format(job=job))
-    result = CliRunner(catch_exceptions=False).invoke(litestar_group, arguments)
+    result = CliRunner().invoke(litestar_group, arguments, catch_exceptions=False)
     print(json.dumps([result.exit_code, result.stdout]))
 """
 
@@ -272,6 +274,16 @@ def test_commands_do_and_answer_what_is_described(tmp_path: Path) -> None:
     assert (shown["status"], shown["result"]) == ("completed", "the report of 2026")
     for code in expected.values():
         assert f"| {code} |" in section(page("command-line.md"), "Exit codes")
+
+
+def test_every_help_tells_the_exit_codes_of_the_page() -> None:
+    codes = set(
+        re.findall(r"^\| (\d+) \|", section(page("command-line.md"), "Exit codes"), re.MULTILINE)
+    )
+
+    assert set(re.findall(r"^  (\d+) ", CODES, re.MULTILINE)) == codes
+    assert set(re.findall(r"[:;]\s(\d+) ", ENDING)) == codes
+    assert codes == {"0", "1", "2", "3", "4", "70", "130"}
 
 
 def test_the_core_answers_in_another_process(tmp_path: Path) -> None:

@@ -16,14 +16,25 @@ from tests.core.processes import SOON
 
 from litestar_queues_core import ConfigError, QueueConfig, QueueService
 from litestar_queues_core.command import main
+from litestar_queues_core.errors import (
+    KeyConflictError,
+    MissingAbilityError,
+    MissingAdapterError,
+    QueueError,
+    SchemaError,
+    StoreUnavailable,
+    UnknownBackendError,
+)
+from litestar_queues_core.exits import WRONG, exit_code
 from litestar_queues_core.stores.memory import MemoryBackendConfig
 from litestar_queues_core.target import load, service_of
-from litestar_queues_core.worker.supervisor import PARENT
+from litestar_queues_core.worker.supervisor import CANNOT_START, PARENT
 
 APP = r'''
 import asyncio, os, pathlib
 from contextlib import asynccontextmanager
 from litestar_queues_core import QueueConfig, QueueService, StoreUnavailable, WorkerConfig, task
+from litestar_queues_core.errors import MissingAbilityError
 from litestar_queues_core.stores.memory import MemoryBackendConfig, MemoryStore
 
 in_memory = QueueService(QueueConfig(queue_backend="memory"))
@@ -49,6 +60,24 @@ class Unreachable:
             yield store
 
 
+class Closed:
+    """A store that cannot be opened."""
+
+    @asynccontextmanager
+    async def open(self):
+        raise StoreUnavailable("the door is shut")
+        yield
+
+
+class Lacking:
+    @asynccontextmanager
+    async def open(self):
+        raise MissingAbilityError("this setting", ability="SupportsAll", store="Lacking")
+        yield
+
+
+closed = QueueConfig(queue_backend=Closed())
+lacking = QueueConfig(queue_backend=Lacking())
 unreachable = QueueConfig(queue_backend=Unreachable())
 several = QueueConfig(queue_backend=Shared(), worker=WorkerConfig(processes=2))
 
@@ -304,7 +333,7 @@ async def test_a_killed_process_is_replaced_and_its_jobs_run_again(folder: Path)
         (["app"], "'app' must have the form module:attribute, for example app:service"),
         (["nowhere:service"], "there is no module 'nowhere': call this in the directory"),
         (["app:greetin"], "did you mean app:greeting?"),
-        (["app:zzz"], "did you mean app:in_memory?"),
+        (["app:zzz"], "did you mean app:closed?"),
         (["app:number"], "'app:number' gives 5; it must be a QueueService, a QueueConfig,"),
         (["app:sends"], "which needs arguments; it must be a QueueService"),
         (["broken:service"], "cannot import 'broken': JSONDecodeError"),
@@ -323,10 +352,41 @@ def test_wrong_arguments_are_told_with_the_fix(
     assert told in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("target", "code", "told"),
+    [("closed", 3, "the door is shut"), ("lacking", 4, "the ability SupportsAll, which Lacking")],
+)
+def test_what_is_wrong_with_the_store_is_told(
+    folder: Path, capsys: pytest.CaptureFixture[str], target: str, code: int, told: str
+) -> None:
+    assert main(["worker", f"app:{target}"]) == code
+    assert told in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (SchemaError("too new"), 3),
+        (StoreUnavailable("gone"), 3),
+        (MissingAbilityError("x", ability="y", store="z"), 4),
+        (ConfigError("wrong"), 2),
+        (UnknownBackendError("x", known=()), 2),
+        (MissingAdapterError("redis"), 2),
+        (KeyConflictError("k", task="a", holder="b"), 1),
+    ],
+)
+def test_every_error_has_an_exit_code(error: QueueError, code: int) -> None:
+    assert exit_code(error) == code
+
+
 def test_an_import_that_fails_shows_where(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main(["worker", "broken:service"])
 
     assert 'broken.py", line 3' in capsys.readouterr().err
+
+
+def test_a_supervisor_gives_up_on_wrong_settings() -> None:
+    assert CANNOT_START == WRONG
 
 
 @pytest.mark.parametrize("arguments", [[], ["worker"], ["worker", "app:service", "--bogus"]])

@@ -68,6 +68,10 @@ class Amount(Decimal):
     pass
 
 
+class Number(int):
+    pass
+
+
 class Point(NamedTuple):
     when: date
     label: str = "here"
@@ -156,6 +160,17 @@ SCALARS: dict[Any, st.SearchStrategy[Any]] = {
 ENUMS: dict[Any, st.SearchStrategy[Any]] = {
     kind: st.sampled_from(kind) for kind in (Color, Size, Corner)
 }
+KEYS: dict[Any, st.SearchStrategy[Any]] = {
+    **{kind: values for kind, values in SCALARS.items() if kind is not type(None)},
+    Color: st.sampled_from(Color),
+    Size: st.sampled_from(Size),
+    Right: st.integers(0, 3).map(Right),
+    Literal[1, 2]: st.sampled_from([1, 2]),
+    Literal["a", "b"]: st.sampled_from(["a", "b"]),
+    UserId: st.uuids(),
+    Text: st.text("ab").map(Text),
+    Number: st.integers().map(Number),
+}
 HASHABLE = st.sampled_from([*SCALARS, *ENUMS])
 
 
@@ -187,8 +202,7 @@ def containers(
         hashable().map(lambda one: (of(set, one[0]), st.sets(one[1], max_size=3))),
         hashable().map(lambda one: (of(frozenset, one[0]), st.frozensets(one[1], max_size=3))),
         objects(str, SCALARS[str]),
-        objects(int, st.integers()),
-        objects(date, st.dates()),
+        st.sampled_from(list(KEYS)).flatmap(lambda kind: objects(kind, KEYS[kind])),
         inner.map(lambda one: (one[0] | None, st.none() | one[1])),
     )
 
@@ -280,6 +294,12 @@ ID = UUID(int=5)
         (dict[str, date], {"a": date(2000, 1, 1)}, {"a": "2000-01-01"}),
         (Mapping[int, str], {1: "a"}, {"1": "a"}),
         (dict[UUID, int], {ID: 1}, {str(ID): 1}),
+        (dict[Color, int], {Color.RED: 1}, {"red": 1}),
+        (dict[Size, date], {Size.SMALL: date(2000, 1, 1)}, {"1": "2000-01-01"}),
+        (dict[Literal[1, 2], str], {2: "b"}, {"2": "b"}),
+        (dict[bool, int], {True: 1}, {"true": 1}),
+        (dict[Text, list[int]], {Text("a"): [1]}, {"a": [1]}),
+        (dict[str | int, int], {"a": 1}, {"a": 1}),
         (datetime | None, None, None),
         (int | datetime, 5, 5),
         (int | datetime, True, True),
@@ -411,6 +431,11 @@ def test_received_objects_of_plain_json_are_not_looked_at(annotation: Any) -> No
         (deque[int], deque([1]), "is a deque, which cannot travel (its annotation"),
         (Leaf | Node, Leaf(NOW), "its members cannot be told apart in JSON); possible"),
         (Lossy, Lossy(1), "an InitVar is not kept, and cannot be sent"),
+        (dict[Color, int], {"red": 1}, "['red']: must be Color, not str"),
+        (dict[Color | None, int], {None: 1}, "its keys can be neither text nor written as text)"),
+        (dict[Path, int], {Path("x"): 1}, "its annotation Path is of no use: values of this kind"),
+        (dict[str | int, int], {1: 1}, ": has the key 1, but its keys must be str"),
+        (dict[float, int], {math.inf: 1}, "[inf]: raised ValueError: Out of range float"),
         (dict[Leaf, int], {Leaf(NOW): 1}, "its keys can be neither text nor written as text)"),
     ],
 )
@@ -437,7 +462,11 @@ def test_a_value_that_contains_itself_is_refused() -> None:
         (Color, "green", ": is no Color: 'green'"),
         (list[date], ["2000-01-01", "x"], "[1]: is no date"),
         (tuple[int, date], [1], ": must have 2 items, not 1"),
-        (dict[int, date], {"x": "2000-01-01"}, "['x']: raised ValueError: invalid literal"),
+        (dict[int, date], {"x": "2000-01-01"}, "['x']: raised JSONDecodeError: Expecting value"),
+        (dict[int, date], {"1.5": "2000-01-01"}, "['1.5']: must be the text of a number"),
+        (dict[Size, int], {"[]": 1}, "['[]']: must be the text of a number, not list"),
+        (dict[Size, int], {"2": 1}, "['2']: is no Size: 2"),
+        (dict[Color, int], {"green": 1}, "['green']: is no Color: 'green'"),
         (Leaf, {}, ": makes no Leaf: "),
         (Leaf, [], ": must be the object of a Leaf, not list"),
         (datetime | None, 5, ": is no datetime.datetime | None: 5"),

@@ -40,7 +40,7 @@ async def test_an_answer_about_the_lease_before_does_not_kill_the_one_that_follo
         await lease.begin()
         hearing = Hearing()
 
-        _note(lease, new_lease_id(), lease.sending(), Renewal(alive=False), hearing)
+        _note(lease, new_lease_id(), Renewal(alive=False), hearing)
 
         assert not lease.dead
         assert not hearing.hinted.is_set()
@@ -52,7 +52,7 @@ async def test_a_dead_lease_lets_nothing_start_until_another_is_opened() -> None
         await lease.begin()
         assert lease.may_start
 
-        _note(lease, lease.id, lease.sending(), Renewal(alive=False), Hearing())
+        _note(lease, lease.id, Renewal(alive=False), Hearing())
         assert lease.dead
         assert not lease.may_start
 

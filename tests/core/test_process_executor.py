@@ -338,6 +338,18 @@ async def test_a_job_that_waits_for_a_process_can_be_cancelled(heard: Heard) -> 
         assert await value(service, crunching.add, 1, 2) == 3
 
 
+async def test_the_wait_for_a_process_counts_towards_the_timeout(heard: Heard) -> None:
+    async with working(processes=1, heard=heard) as service:
+        hanging = await service.enqueue(crunching.hang)
+        await heard.hanging(hanging.id)
+        waiting = await service.enqueue(crunching.add, 1, 2, timeout=0.2)
+        await waiting.wait(SOON)
+        await service.cancel(hanging.id)
+        await hanging.wait(SOON)
+
+        assert waiting.error == "TimeoutError: the attempt exceeded its timeout of 0.2 s"
+
+
 async def test_a_worker_that_stops_gives_the_job_back_and_leaves_nothing(heard: Heard) -> None:
     before = open_files()
     async with working(processes=2, heard=heard) as service:

@@ -74,6 +74,24 @@ async def test_what_happens_to_a_job_is_told_on_its_channels_in_order(
     assert {event["jobId"] for event in said} == {result.id}
 
 
+async def test_the_names_of_channels_may_begin_otherwise(
+    make_app: MakeApp, chatty: Task[..., Any]
+) -> None:
+    backend = MemoryChannelsBackend(history=10)
+    sink = ChannelsEventSink(backend, prefix="shop")
+    await backend.on_startup()
+    try:
+        async with (app := make_app(plugins=[queue_plugin(sink=sink)])).lifespan():
+            result = await app.state.queue_service.enqueue(chatty)
+            await result.wait(timeout=5)
+
+        assert await backend.get_history(f"shop:job:{result.id}")
+        assert await backend.get_history("shop:queue:talk")
+        assert not await backend.get_history(f"queues:job:{result.id}")
+    finally:
+        await backend.on_shutdown()
+
+
 async def test_a_backend_without_a_plugin_is_started_and_stopped(
     make_app: MakeApp, chatty: Task[..., Any], caplog: pytest.LogCaptureFixture
 ) -> None:

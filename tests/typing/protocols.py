@@ -6,9 +6,11 @@ from litestar_queues.channels import ChannelsEventSink
 from litestar_queues.serializer import MsgspecSerializer
 from litestar_queues_core.events import InMemoryEventSink
 from litestar_queues_core.executors.local import LocalExecutor
+from litestar_queues_core.executors.process import ProcessExecutionConfig, ProcessExecutor
 from litestar_queues_core.protocols import (
     BackendConfig,
     EventSink,
+    ExecutionConfig,
     Executor,
     LeaseKeeper,
     Serializer,
@@ -29,7 +31,8 @@ from litestar_queues_sql.sqlite.store import SQLiteKeeper
 
 backends: list[type[BackendConfig]] = [MemoryBackendConfig, SQLiteBackendConfig]
 databases: list[type[Database]] = [SQLiteDatabase]
-executors: list[type[Executor]] = [LocalExecutor]
+execution: list[type[ExecutionConfig]] = [ProcessExecutionConfig]
+executors: list[type[Executor]] = [LocalExecutor, ProcessExecutor]
 keepers: list[type[LeaseKeeper]] = [SQLiteKeeper]
 serializers: list[type[Serializer]] = [JsonSerializer, MsgspecSerializer]
 sinks: list[type[EventSink]] = [InMemoryEventSink, ChannelsEventSink]

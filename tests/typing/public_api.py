@@ -78,6 +78,20 @@ async def an_enqueue_knows_what_the_task_returns(service: QueueService) -> None:
     half.call("3")  # type: ignore[arg-type]
 
 
+def the_sync_form_knows_it_too(service: QueueService) -> None:
+    result = service.sync.enqueue(add, 1, 2, priority=5)
+
+    assert_type(result, TaskResult[int])
+    assert_type(service.sync.wait(result, timeout=5), TaskResult[int])
+    assert_type(service.sync.value(result), int)
+    assert_type(service.sync.enqueue(half.using(priority=1), 3), TaskResult[float])
+    assert_type(service.sync.enqueue("math.half", 3), TaskResult[Any])
+    assert_type(service.sync.enqueue_many([add.call(1, 2)]), list[TaskResult[Any]])
+
+    service.sync.enqueue(3)  # type: ignore[call-overload]
+    service.sync.enqueue_many([add])  # type: ignore[list-item]
+
+
 async def a_batch_is_made_of_calls(service: QueueService) -> None:
     calls: Sequence[TaskCall[Any]] = [add.call(1, 2), greet.call("x"), half.call(3)]
 

@@ -88,9 +88,9 @@ class CommandLine:
         command = ["--app", f"{self.module}:app", "queues", *arguments]
         return CliRunner().invoke(litestar_group, command)
 
-    async def beside(self, *arguments: str) -> str:
+    async def beside(self, *arguments: str, code: int = 0) -> str:
         """Return what a command prints while the test's own loop goes on."""
-        return await asyncio.to_thread(self, *arguments)
+        return await asyncio.to_thread(self, *arguments, code=code)
 
     def forget(self) -> None:
         """Let the application be imported anew, with other tasks."""

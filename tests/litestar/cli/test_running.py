@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 
 from litestar_queues import QueueService, Worker
+from litestar_queues.cli.exits import run
 from litestar_queues.cli.output import headline
 
 CommandLine = Any
@@ -63,6 +65,17 @@ def test_the_first_signal_lets_a_running_job_finish(litestar_queues: CommandLine
     litestar_queues("worker")
 
     assert litestar_queues.json("show", job)["result"] == "finished all the same"
+
+
+def test_a_command_that_is_interrupted_says_so_by_its_code() -> None:
+    async def interrupted() -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        await asyncio.sleep(30)
+
+    with pytest.raises(SystemExit) as ended:
+        run(interrupted())
+
+    assert ended.value.code == 130
 
 
 @pytest.mark.parametrize(
@@ -239,6 +252,25 @@ def test_check_finds_what_keeps_jobs_from_running(litestar_queues: CommandLine) 
     ]
 
 
+def test_check_looks_at_what_live_workers_take(litestar_queues: CommandLine) -> None:
+    litestar_queues.enqueue(("note", "a"), queue="far", run_after=600)
+
+    async def check_beside_workers(service: QueueService) -> Any:
+        async with Worker(service, queues=["near", "nearer"], lease=30.0):
+            shown = await litestar_queues.beside("status")
+            alone = await litestar_queues.beside("check", "--json", code=1)
+            async with Worker(service, lease=30.0):
+                return shown, json.loads(alone), await litestar_queues.beside("check", "--json")
+
+    shown, alone, together = litestar_queues.with_service(check_beside_workers)
+
+    assert "near, nearer" in shown
+    assert [one["message"] for one in alone if one["level"] == "problem"] == [
+        "1 jobs wait in 'far', which no live worker takes; start one with --queue"
+    ]
+    assert "far" not in together
+
+
 def test_status_shows_the_workers(litestar_queues: CommandLine) -> None:
     async def look_beside_a_worker(service: QueueService) -> tuple[str, str]:
         async with Worker(service, name="the-worker", lease=30.0):
@@ -252,9 +284,10 @@ def test_status_shows_the_workers(litestar_queues: CommandLine) -> None:
     (line,) = [line.split() for line in shown.splitlines() if "the-worker" in line]
     assert line[0] == "the-worker"
     assert line[2:4] == [str(os.getpid()), "0"]
-    assert line[-1] == "left"
+    assert line[-2:] == ["left", "all"]
     (worker,) = json.loads(said)["workers"]
     assert (worker["name"], worker["pid"], worker["dead"]) == ("the-worker", os.getpid(), False)
+    assert worker["queues"] == []
 
 
 def test_check_is_content_with_a_worker_at_work(litestar_queues: CommandLine) -> None:

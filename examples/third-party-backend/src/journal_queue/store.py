@@ -132,9 +132,10 @@ class JournalStore:
 
     def _enqueue(self, draft: Draft, jobs: Sequence[NewJob]) -> list[Enqueued]:
         answers: list[Enqueued] = []
+        now_ms = self._now_ms()
         for new in jobs:
             known = draft.job(new.id)
-            job = created(new, self._now_ms()) if known is None else known.job
+            job = created(new, now_ms) if known is None else known.job
             if known is None:
                 draft.put(job)
             answers.append(Enqueued(id=job.id, status=job.status))

@@ -17,7 +17,7 @@ from litestar_queues_core.settlements import Enqueued
 
 T = TypeVar("T")
 
-logger = logging.getLogger("litestar_queues.store")
+logger: logging.Logger = logging.getLogger("litestar_queues.store")
 
 CALL_DEADLINE = 10.0
 ENQUEUE_DEADLINE = 30.0

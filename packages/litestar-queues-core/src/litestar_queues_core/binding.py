@@ -46,8 +46,10 @@ class Signature:
     def __init__(self, function: Callable[..., Any]) -> None:
         self.function = function
         everything = _parameters_of(function)
-        self.parameters = {name: one for name, one in everything.items() if name not in RESERVED}
-        self.reserved = RESERVED.intersection(everything)
+        self.parameters: dict[str, Parameter] = {
+            name: one for name, one in everything.items() if name not in RESERVED
+        }
+        self.reserved: frozenset[str] = RESERVED.intersection(everything)
         self.defaults: Mapping[str, Any] = {
             name: one.default
             for name, one in self.parameters.items()

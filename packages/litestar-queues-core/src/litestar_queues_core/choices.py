@@ -42,9 +42,9 @@ def executor_name(choice: Any) -> str:
 
 
 def _configured(config: QueueConfig) -> list[ExecutionConfig]:
-    choices = [*config.execution_backends]
-    if executor_name(config.execution_backend) not in (LOCAL, IMMEDIATE):
-        choices.append(config.execution_backend)
+    choices, default = [*config.execution_backends], config.execution_backend
+    if default not in choices and default not in map(executor_name, choices):
+        choices.append(default)
     return [
         cast(ExecutionConfig, load_executor(choice)() if isinstance(choice, str) else choice)
         for choice in choices
@@ -55,7 +55,11 @@ def _configured(config: QueueConfig) -> list[ExecutionConfig]:
 async def open_executors(
     service: QueueService, config: WorkerConfig, resources: AsyncExitStack
 ) -> dict[str, Executor]:
-    """Open every executor that a worker of *service* has; *resources* closes them."""
+    """Open every executor that a worker of *service* has; *resources* closes them.
+
+    Raises:
+        ConfigError: Two have one name.
+    """
     local = LocalExecutor(
         serializer=service.serializer,
         dependencies=service.dependencies,
@@ -64,6 +68,11 @@ async def open_executors(
     resources.callback(local.close)
     executors: dict[str, Executor] = {LOCAL: local, IMMEDIATE: local}
     for choice in _configured(service.config):
+        if choice.name in executors:
+            raise ConfigError(
+                f"two executors are called {choice.name!r}; each of "
+                "QueueConfig.execution_backends needs a name of its own"
+            )
         executor = await resources.enter_async_context(choice.open())
         executors[choice.name] = cast(Executor, executor)
     return executors

@@ -12,20 +12,15 @@ from typing import Any
 
 from litestar_queues_core._version import __version__
 from litestar_queues_core.config import WorkerConfig
-from litestar_queues_core.errors import QueueError, StoreUnavailable, TaskModuleError
+from litestar_queues_core.errors import QueueError, TaskModuleError
+from litestar_queues_core.exits import INTERRUPTED, exit_code
 from litestar_queues_core.logs import log_plainly
 from litestar_queues_core.service import QueueService
 from litestar_queues_core.target import TargetError, load, service_of
 from litestar_queues_core.worker.standalone import refuse_memory, run_worker
-from litestar_queues_core.worker.supervisor import (
-    CANNOT_START,
-    place,
-    run_supervised,
-    watch_parent,
-)
+from litestar_queues_core.worker.supervisor import place, run_supervised, watch_parent
 
 PROGRAM = "python -m litestar_queues_core"
-INTERRUPTED = 130
 
 TARGET = """\
 module:attribute; modules of the working directory are found.
@@ -39,9 +34,11 @@ It is one of
 CODES = """\
 exit codes:
   0    told to stop and did, or the burst is over, or --max-jobs or --max-memory was reached
-  1    the store could not be reached, jobs could not be stopped in time, or, with several
-       processes, one crashed during a burst or had to be killed
+  1    jobs could not be stopped in time, or, with several processes, one crashed during a burst
+       or had to be killed
   2    wrong arguments or settings; the message says which
+  3    the store cannot be used
+  4    the store lacks an ability that a setting needs
   70   the event loop was silent for too long (WorkerConfig.stall_limit)
   130  interrupted before the worker had started
 
@@ -77,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(error, TargetError | TaskModuleError) and error.__cause__ is not None:
             traceback.print_exception(error.__cause__)
         sys.stderr.write(f"error: {error}\n")
-        return 1 if isinstance(error, StoreUnavailable) else CANNOT_START
+        return exit_code(error)
     except KeyboardInterrupt:
         return INTERRUPTED
 

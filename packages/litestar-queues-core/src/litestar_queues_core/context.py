@@ -112,15 +112,15 @@ class TaskExecutionContext:
         reporter: Reporter,
         state: Any = None,
     ) -> None:
-        self.job = job
-        self.definition = definition
-        self.worker = worker
-        self.service = service
-        self.state = state
+        self.job: Job = job
+        self.definition: Task[..., Any] = definition
+        self.worker: str = worker
+        self.service: QueueService = service
+        self.state: Any = state
         self._reporter = reporter
         self._sequence = 0
-        self.stopping = False
-        self.noticed = False
+        self.stopping: bool = False
+        self.noticed: bool = False
 
     def __repr__(self) -> str:
         return f"<{self.task} {self.id}, attempt {self.attempt}, delivery {self.delivery}>"

@@ -15,7 +15,7 @@ class Control(BaseException):
     """Base of the signals; catch it in no task."""
 
 
-def _length(value: float | timedelta, setting: str) -> float:
+def _length(value: object, setting: str) -> float:
     """Return a wait in seconds; one that is over already, as a computed one may be, is 0."""
     length = value.total_seconds() if isinstance(value, timedelta) else value
     negative = isinstance(length, int | float) and length < 0
@@ -36,7 +36,7 @@ class Retry(Control):
     def __init__(self, reason: str = "", *, after: float | timedelta | None = None) -> None:
         super().__init__(reason)
         self.reason = reason
-        self.after = None if after is None else _length(after, "Retry(after=...)")
+        self.after: float | None = None if after is None else _length(after, "Retry(after=...)")
 
 
 class Snooze(Control):
@@ -47,7 +47,7 @@ class Snooze(Control):
     """
 
     def __init__(self, seconds: float | timedelta) -> None:
-        self.seconds = _length(seconds, "Snooze(...)")
+        self.seconds: float = _length(seconds, "Snooze(...)")
         super().__init__(f"snoozed for {self.seconds:g} s")
 
 

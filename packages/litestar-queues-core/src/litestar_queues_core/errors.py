@@ -120,7 +120,9 @@ class KeyConflictError(QueueError, ValueError):
             f"the key {key!r} for a job of task {task!r} is held by a job of task {holder!r}; "
             f"explicit keys are shared by all tasks: choose another, or use unique_by"
         )
-        self.key, self.task, self.holder = key, task, holder
+        self.key: str = key
+        self.task: str = task
+        self.holder: str = holder
 
 
 class KeyBusyError(QueueError, TimeoutError):
@@ -138,7 +140,8 @@ class EnqueueManyError(QueueError):
     def __init__(self, errors: Mapping[int, QueueError], results: Sequence[object]) -> None:
         first = next(iter(errors.values()))
         super().__init__(f"{len(errors)} of {len(results)} jobs were not enqueued; first: {first}")
-        self.errors, self.results = errors, results
+        self.errors: Mapping[int, QueueError] = errors
+        self.results: Sequence[object] = results
 
 
 class EnqueueUnknown(QueueError, TimeoutError):
@@ -205,7 +208,8 @@ class SettlementRefused(StoreError):
 
     def __init__(self, ids: Sequence[str] | None, reason: str) -> None:
         super().__init__(f"settlement refused: {reason}")
-        self.ids, self.reason = ids, reason
+        self.ids: Sequence[str] | None = ids
+        self.reason: str = reason
 
 
 class SchemaError(StoreError):

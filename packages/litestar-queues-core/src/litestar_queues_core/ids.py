@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from binascii import hexlify, unhexlify
+from collections.abc import Callable
 from threading import Lock
 from typing import NewType, cast
 
@@ -66,9 +67,10 @@ def _uuid7s(millisecond: int, counters: range) -> list[JobId]:
 
 
 _ids = JobIds()
-new_job_ids = _ids.take
+new_job_ids: Callable[[int], list[JobId]] = _ids.take
+forget_ids: Callable[[], None] = _ids.forget
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_ids.forget)
+    os.register_at_fork(after_in_child=forget_ids)
 
 
 def new_job_id() -> JobId:

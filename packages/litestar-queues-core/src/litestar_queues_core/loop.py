@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from litestar_queues_core.asking import pause
 from litestar_queues_core.errors import StoreUnavailable
 
-logger = logging.getLogger("litestar_queues.worker")
+logger: logging.Logger = logging.getLogger("litestar_queues.worker")
 
 
 def now() -> float:

@@ -200,10 +200,10 @@ class SupportsBrowse(Protocol):
     async def revive(self, ids: Sequence[JobId]) -> Sequence[Enqueued]:
         """Make finished jobs ``pending`` again, due now, in their ordinary lane.
 
-        ``attempt`` and ``rescues`` start at zero, a requested cancel is forgotten, expiry is
-        dropped, the records of past attempts stay. A key is acquired again; if another job holds
-        it, that one is returned instead. A job that is not finished, or not known, gets an
-        ``error``.
+        ``attempt``, ``rescues`` and ``put_backs`` start at zero, a requested cancel is forgotten,
+        expiry is dropped, the records of past attempts stay. A key is acquired again; if another
+        job holds it, that one is returned instead. A job that is not finished, or not known, gets
+        an ``error``.
         """
         ...
 
@@ -302,7 +302,9 @@ class SupportsEventLog(Protocol):
     ) -> tuple[Sequence[Event], str | None]:
         """Return events oldest first, and the cursor to go on from.
 
-        *filters* are exact: ``job``, ``task``, ``queue``, ``type``, ``level``.
+        *filters* are exact: ``job``, ``task``, ``queue``, ``type``, ``level``. A cursor is always
+        returned, also when nothing was found, so that the log can be followed; ``None`` stands for
+        the beginning of a log without events.
         """
         ...
 

@@ -59,5 +59,5 @@ class Registry:
             self._tasks = before
 
 
-default_registry = Registry()
+default_registry: Registry = Registry()
 """Where ``@task`` registers, and where workers look."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
-from litestar_queues_core.asking import ask
+from litestar_queues_core.asking import ask, pause
 from litestar_queues_core.config import seconds
 from litestar_queues_core.context import decode_progress
 from litestar_queues_core.errors import (
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from litestar_queues_core.service import QueueService
 
 R = TypeVar("R")
+
+logger = logging.getLogger("litestar_queues.store")
 
 LOOK_AGAIN = 5.0
 FIRST_POLL, LAST_POLL = 0.01, 0.5
@@ -109,6 +112,8 @@ class TaskResult(Generic[R]):
     async def wait(self, timeout: float | timedelta | None = None) -> TaskResult[R]:
         """Wait until the job has ended, and look at it.
 
+        While the store does not answer, it is asked again.
+
         Args:
             timeout: Seconds or timedelta; ``None`` waits for ever.
 
@@ -144,7 +149,7 @@ class TaskResult(Generic[R]):
         raise JobFailedError(self._id, f"job {self._id} {self.status}: {reason}")
 
     async def _ended(self) -> None:
-        rest = FIRST_POLL
+        rest, failures = FIRST_POLL, 0
         while True:
             # Listen before looking, so that an end in between is not missed.
             signal = asyncio.create_task(self._rest(rest))
@@ -153,7 +158,12 @@ class TaskResult(Generic[R]):
                 await self.refresh()
                 if self._job is not None and self._job.status.finished:
                     return
+                failures = 0
                 await signal
+            except StoreUnavailable as error:
+                failures += 1
+                logger.debug("job %s: %s; looking again", self._id, error)
+                await asyncio.sleep(pause(failures))
             finally:
                 signal.cancel()
                 await asyncio.wait([signal])

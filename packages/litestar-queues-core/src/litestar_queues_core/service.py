@@ -26,6 +26,7 @@ from litestar_queues_core.ids import JobId, new_job_id, new_job_ids
 from litestar_queues_core.immediate import is_immediate, run_immediately
 from litestar_queues_core.model import Event, Job, NewJob
 from litestar_queues_core.protocols import (
+    Serializer,
     Store,
     SupportsBrowse,
     SupportsEventLog,
@@ -91,9 +92,9 @@ class QueueService:
         self.dependencies = dependencies
         self.registry = registry
         self.loop: asyncio.AbstractEventLoop | None = None
-        self.sync = SyncService(self)
-        self.serializer = config.serializer or JsonSerializer()
-        self.settings = RequestSettings(
+        self.sync: SyncService = SyncService(self)
+        self.serializer: Serializer = config.serializer or JsonSerializer()
+        self.settings: RequestSettings = RequestSettings(
             serializer=self.serializer,
             max_payload=config.max_payload,
             default_timeout=config.default_timeout,

@@ -236,7 +236,11 @@ class Count:
 
 @record
 class LeaseView:
-    """A worker process as the store sees it, for ``status`` and ``check``."""
+    """A worker process as the store sees it, for ``status`` and ``check``.
+
+    Attributes:
+        queues: The only queues it takes jobs of; if empty, it takes those of all.
+    """
 
     lease: str
     worker: str
@@ -245,6 +249,7 @@ class LeaseView:
     held: int
     expires_in: float
     dead: bool = False
+    queues: Sequence[str] = ()
 
 
 @record

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from litestar_queues_core.errors import NoServiceError, WrongLoopError
 from litestar_queues_core.settlements import CancelOutcome, JobQuery, Page, QueueCounts
@@ -13,6 +13,7 @@ from litestar_queues_core.settlements import CancelOutcome, JobQuery, Page, Queu
 if TYPE_CHECKING:
     from litestar_queues_core.results import TaskResult
     from litestar_queues_core.service import QueueService
+    from litestar_queues_core.task import Task, TaskCall
 
 T = TypeVar("T")
 
@@ -47,13 +48,19 @@ class SyncService:
             )
         return asyncio.run_coroutine_threadsafe(work, loop).result()
 
-    def enqueue(self, task: Any, *args: Any, **kwargs: Any) -> TaskResult[Any]:
+    @overload
+    def enqueue(self, task: Task[..., T], /, *args: Any, **kwargs: Any) -> TaskResult[T]: ...
+    @overload
+    def enqueue(self, task: str, /, *args: Any, **kwargs: Any) -> TaskResult[Any]: ...
+    def enqueue(self, task: Task[..., Any] | str, /, *args: Any, **kwargs: Any) -> TaskResult[Any]:
         """Enqueue a job."""
         return self.run(self._service.enqueue(task, *args, **kwargs))
 
-    def enqueue_many(self, *args: Any, **kwargs: Any) -> list[TaskResult[Any]]:
+    def enqueue_many(
+        self, calls: Iterable[TaskCall[Any]], *, session: Any = None
+    ) -> list[TaskResult[Any]]:
         """Enqueue a batch."""
-        return self.run(self._service.enqueue_many(*args, **kwargs))
+        return self.run(self._service.enqueue_many(calls, session=session))
 
     def get(self, job_id: str) -> TaskResult[Any] | None:
         """Return the job of that id."""

@@ -33,6 +33,7 @@ from litestar_queues_core.options import (
     CALL_OPTIONS,
     CallOptions,
     Isolation,
+    ScheduleOptions,
     TaskOptions,
     check_call_options,
     check_task_options,
@@ -96,19 +97,19 @@ class Task(Generic[P, R]):
     def __init__(self, function: Callable[P, Any], name: str, options: Mapping[str, Any]) -> None:
         update_wrapper(self, function, updated=())
         origin = origin_of(function)
-        self.name = checked_name(name, "the name of a task")
+        self.name: str = checked_name(name, "the name of a task")
         self.function = function
-        self.module = _module_of(origin)
-        self.place = _place_of(origin)
-        self.signature = Signature(function)
+        self.module: str = _module_of(origin)
+        self.place: Place = _place_of(origin)
+        self.signature: Signature = Signature(function)
         self.options = options
-        self.schedule = schedule_of(options)
+        self.schedule: ScheduleOptions | None = schedule_of(options)
         self.isolation: Isolation = options.get("isolation", "job")
         self.sync_to_thread: bool = options.get("sync_to_thread", True)
         self.retry_policy: RetryPolicy = options.get("retry_policy") or RetryPolicy()
-        self.wants_job_id = JOB_ID in self.signature.reserved
-        self.wants_context = CONTEXT in self.signature.reserved
-        self.option_keywords = frozenset(
+        self.wants_job_id: bool = JOB_ID in self.signature.reserved
+        self.wants_context: bool = CONTEXT in self.signature.reserved
+        self.option_keywords: frozenset[str] = frozenset(
             option for option in CALL_OPTIONS if not self.has_parameter(option)
         )
         self.prepared: dict[object, Any] = {}
@@ -197,7 +198,9 @@ class TaskCall(Generic[R_co]):
     def __init__(
         self, task: Task[..., R_co], args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> None:
-        self.task, self.args, self.kwargs = task, args, kwargs
+        self.task: Task[..., R_co] = task
+        self.args: tuple[Any, ...] = args
+        self.kwargs: Mapping[str, Any] = kwargs
 
     def __repr__(self) -> str:
         return f"<TaskCall {self.task.name!r} {self.args} {self.kwargs}>"

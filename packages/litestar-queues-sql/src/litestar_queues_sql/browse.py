@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from heapq import merge
 from itertools import islice
@@ -106,7 +107,7 @@ _OLDEST = Sql("""
 """)
 _LEASES = Sql("""
     SELECT id, worker, host, pid,
-        (SELECT count(*) FROM $job WHERE $job.lease = $lease.num), expires_ms, dead
+        (SELECT count(*) FROM $job WHERE $job.lease = $lease.num), expires_ms, dead, about
     FROM $lease ORDER BY num
 """)
 
@@ -250,6 +251,7 @@ def _leases(now_ms: int) -> Script[list[LeaseView]]:
             held=held,
             expires_in=(expires_ms - now_ms) / 1000,
             dead=bool(dead),
+            queues=tuple(json.loads(about)["queues"]),
         )
-        for lease, worker, host, pid, held, expires_ms, dead in rows
+        for lease, worker, host, pid, held, expires_ms, dead, about in rows
     ]

@@ -58,7 +58,7 @@ class Rotation:
     __slots__ = ("after",)
 
     def __init__(self) -> None:
-        self.after = ""
+        self.after: str = ""
 
 
 class Claim:

@@ -29,9 +29,9 @@ class Sql:
     __slots__ = ("lists", "rows", "text")
 
     def __init__(self, text: str, **parts: str) -> None:
-        self.text = " ".join(Template(text).safe_substitute(parts).split())
-        self.lists = "$among" in self.text
-        self.rows = "$rows" in self.text
+        self.text: str = " ".join(Template(text).safe_substitute(parts).split())
+        self.lists: bool = "$among" in self.text
+        self.rows: bool = "$rows" in self.text
 
     def __repr__(self) -> str:
         return f"Sql({self.text!r})"

@@ -37,6 +37,6 @@ class MsgspecSerializer:
         """Decode *data*."""
         try:
             value: object = _decode(data)
-        except (RecursionError, ValueError):
+        except (RecursionError, ValueError, msgspec.DecodeError):  # no ValueError before 0.21
             return _careful.loads(data)
         return value

@@ -29,7 +29,9 @@ class Refusal(Exception):
 
     def __init__(self, reason: str, path: str = "", cause: BaseException | None = None) -> None:
         super().__init__(reason)
-        self.reason, self.path, self.cause = reason, path, cause
+        self.reason: str = reason
+        self.path: str = path
+        self.cause: BaseException | None = cause
 
     @classmethod
     def of(cls, error: Exception, step: str = "") -> Refusal:
@@ -87,8 +89,10 @@ class Plain(Codec):
 
     def __init__(self, name: str, *shapes: str) -> None:
         self.name = name
-        self.shapes = frozenset(shapes)
-        self.kinds = tuple(kind for shape in shapes for kind in _KINDS[shape])
+        self.shapes: frozenset[str] = frozenset(shapes)
+        self.kinds: tuple[type[Any], ...] = tuple(
+            kind for shape in shapes for kind in _KINDS[shape]
+        )
 
     def holds(self, value: object) -> bool:
         """Return whether *value* has one of the forms."""

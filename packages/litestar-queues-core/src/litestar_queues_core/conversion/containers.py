@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence, Set as AbstractSet
 from typing import Any
 
@@ -15,8 +16,7 @@ from litestar_queues_core.conversion.codec import (
     short,
     walk,
 )
-from litestar_queues_core.conversion.ordering import in_order
-from litestar_queues_core.conversion.scalars import TextCodec
+from litestar_queues_core.conversion.ordering import canonical, in_order
 
 
 class ArrayCodec(Codec):
@@ -27,7 +27,7 @@ class ArrayCodec(Codec):
         build: Makes the received value from the decoded items.
     """
 
-    shapes = frozenset({"array"})
+    shapes: frozenset[str] = frozenset({"array"})
 
     def __init__(
         self,
@@ -36,8 +36,11 @@ class ArrayCodec(Codec):
         accepts: tuple[type[Any], ...],
         build: Callable[[list[Any]], Any] = list,
     ) -> None:
-        self.name, self.item, self.accepts, self.build = name, item, accepts, build
-        self.ordered = not issubclass(accepts[0], AbstractSet)
+        self.name = name
+        self.item: Codec = item
+        self.accepts: tuple[type[Any], ...] = accepts
+        self.build: Callable[[list[Any]], Any] = build
+        self.ordered: bool = not issubclass(accepts[0], AbstractSet)
 
     def holds(self, value: object) -> bool:
         """Return whether *value* is such a container."""
@@ -64,12 +67,15 @@ class TupleCodec(Codec):
         least: Items that must be there; a NamedTuple has defaults for the rest.
     """
 
-    shapes = frozenset({"array"})
+    shapes: frozenset[str] = frozenset({"array"})
 
     def __init__(
         self, name: str, kind: type[Any], build: Callable[[list[Any]], Any], least: int
     ) -> None:
-        self.name, self.kind, self.build, self.least = name, kind, build, least
+        self.name = name
+        self.kind: type[Any] = kind
+        self.build: Callable[[list[Any]], Any] = build
+        self.least: int = least
         self.items: Sequence[Codec] = ()
 
     def holds(self, value: object) -> bool:
@@ -99,7 +105,7 @@ class TextKeys(Codec):
     """An object of plain JSON.  Only its keys are looked at: JSON would silently make them text."""
 
     name = "dict with text keys"
-    shapes = frozenset({"object"})
+    shapes: frozenset[str] = frozenset({"object"})
     decodes = False
 
     def holds(self, value: object) -> bool:
@@ -117,13 +123,19 @@ class TextKeys(Codec):
 
 
 class MappingCodec(Codec):
-    """An object, whose keys are text or written as text."""
+    """An object, whose keys are text or written as text.
 
-    shapes = frozenset({"object"})
+    Args:
+        key: How keys are written, if they are not text as they are.
+    """
 
-    def __init__(self, name: str, key: TextCodec | type[int] | type[str], item: Codec) -> None:
-        self.name, self.item = name, item
-        self.write_key, self.read_key = _key_forms(key)
+    shapes: frozenset[str] = frozenset({"object"})
+
+    def __init__(self, name: str, key: Codec | None, item: Codec) -> None:
+        self.name = name
+        self.item: Codec = item
+        self.write_key: Callable[[Any], str] = _text_as_it_is if key is None else key.encode
+        self.read_key: Callable[[Any], Any] = _text_as_it_is if key is None else key.decode
 
     def holds(self, value: object) -> bool:
         """Return whether *value* is a mapping."""
@@ -145,18 +157,38 @@ class MappingCodec(Codec):
         return dict(zip(keys, walk(self.item.decode, value.items()), strict=True))
 
 
-def _key_forms(
-    key: TextCodec | type[int] | type[str],
-) -> tuple[Callable[[Any], str], Callable[[str], Any]]:
-    if isinstance(key, TextCodec):
-        return key.encode, key.decode
+def _text_as_it_is(value: Any) -> str:
+    if type(value) is not str:
+        raise Refusal(f"is a key and must be str, not {type(value).__name__}")
+    return value
 
-    def write(value: Any) -> str:
-        if type(value) is not key:
-            raise Refusal(f"is a key and must be {key.__name__}, not {type(value).__name__}")
-        return str(value)
 
-    return write, key
+class NumberKey(Codec):
+    """A key that travels as a number elsewhere, and as the JSON text of that number here.
+
+    Args:
+        number: How such a value travels elsewhere.
+        exactly: The one type of such values, if no other can be told from it afterwards.
+    """
+
+    shapes: frozenset[str] = frozenset({"string"})
+
+    def __init__(self, number: Codec, exactly: type[Any] | None = None) -> None:
+        self.number: Codec = number
+        self.exactly: type[Any] | None = exactly
+
+    def encode(self, value: Any) -> str:
+        """Return the text."""
+        if self.exactly is not None and type(value) is not self.exactly:
+            wanted = self.exactly.__name__
+            raise Refusal(f"is a key and must be {wanted}, not {type(value).__name__}")
+        return canonical(self.number.encode(value))
+
+    def decode(self, value: Any) -> Any:
+        """Return what the text means."""
+        number = json.loads(value)
+        expect(number, self.exactly or (int, float), "the text of a number")
+        return self.number.decode(number)
 
 
 class UnionCodec(Codec):
@@ -168,9 +200,12 @@ class UnionCodec(Codec):
     """
 
     def __init__(self, name: str, members: Sequence[Codec], plain: Plain) -> None:
-        self.name, self.members = name, (*members, plain)
-        self.by_shape = {shape: one for one in self.members for shape in one.shapes}
-        self.shapes = frozenset(self.by_shape)
+        self.name = name
+        self.members: Sequence[Codec] = (*members, plain)
+        self.by_shape: Mapping[str, Codec] = {
+            shape: one for one in self.members for shape in one.shapes
+        }
+        self.shapes: frozenset[str] = frozenset(self.by_shape)
 
     def holds(self, value: object) -> bool:
         """Return whether *value* is one of them."""

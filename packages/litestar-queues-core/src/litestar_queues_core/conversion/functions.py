@@ -81,7 +81,7 @@ def _of_parameter(parameter: Parameter, codec: Codec) -> Codec:
     if parameter.kind is Parameter.VAR_POSITIONAL:
         return ArrayCodec("arguments", codec, (tuple,), list)
     if parameter.kind is Parameter.VAR_KEYWORD:
-        return MappingCodec("keyword arguments", str, codec)
+        return MappingCodec("keyword arguments", None, codec)
     if parameter.default is None and codec.encodes and "null" not in codec.shapes:
         return UnionCodec(f"{codec.name} | None", [codec], Plain("None", "null"))
     return codec

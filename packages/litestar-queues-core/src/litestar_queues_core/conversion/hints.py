@@ -19,7 +19,7 @@ class Unresolved:
     """
 
     def __init__(self, annotation: object, error: Exception) -> None:
-        self.reason = (
+        self.reason: str = (
             f"its annotation {short(annotation)} cannot be resolved: {error}; "
             f"what it names must be importable at the top of its module"
         )

@@ -15,11 +15,11 @@ class ObjectCodec(Codec):
     defaults, so that two versions of a program understand each other.
     """
 
-    shapes = frozenset({"object"})
+    shapes: frozenset[str] = frozenset({"object"})
 
     def __init__(self, kind: type[Any]) -> None:
         self.kind = kind
-        self.name = kind.__name__
+        self.name: str = kind.__name__
         self.fields: Mapping[str, Codec] = {}
 
     def holds(self, value: object) -> bool:
@@ -49,10 +49,10 @@ class ObjectCodec(Codec):
 class TypedDictCodec(Codec):
     """A dict some of whose keys have annotations; the others are untyped."""
 
-    shapes = frozenset({"object"})
+    shapes: frozenset[str] = frozenset({"object"})
 
     def __init__(self, kind: type[Any], other: Codec) -> None:
-        self.name = kind.__name__
+        self.name: str = kind.__name__
         self.other = other
         self.fields: Mapping[str, Codec] = {}
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
-canonical = json.JSONEncoder(separators=(",", ":"), sort_keys=True, allow_nan=False).encode
+canonical: Callable[[Any], str] = json.JSONEncoder(
+    separators=(",", ":"), sort_keys=True, allow_nan=False
+).encode
 """The one text of a plain JSON value."""
 
 

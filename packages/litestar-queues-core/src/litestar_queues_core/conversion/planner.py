@@ -22,6 +22,7 @@ from litestar_queues_core.conversion.codec import Codec, Plain, Refusal, shape_o
 from litestar_queues_core.conversion.containers import (
     ArrayCodec,
     MappingCodec,
+    NumberKey,
     TextKeys,
     TupleCodec,
     UnionCodec,
@@ -112,16 +113,23 @@ def _tuple(planner: Planner, annotation: Any, arguments: tuple[Any, ...]) -> Cod
 
 def _mapping(planner: Planner, annotation: Any, arguments: tuple[Any, ...]) -> Codec:
     key, item = arguments or (str, Any)
-    key_codec, codec = planner.plan(key), planner.plan(item)
-    if key_codec is PLAIN[int]:
-        return MappingCodec(_called(annotation), int, codec)
-    if isinstance(key_codec, TextCodec):
-        return MappingCodec(_called(annotation), key_codec, codec)
-    if "string" not in key_codec.shapes:
-        raise Refusal("its keys can be neither text nor written as text")
-    if codec.encodes or codec.decodes:
-        return MappingCodec(_called(annotation), str, codec)
-    return TEXT_KEYS
+    key_codec, codec = _key(planner.plan(key)), planner.plan(item)
+    if key_codec is None and not (codec.encodes or codec.decodes):
+        return TEXT_KEYS
+    return MappingCodec(_called(annotation), key_codec, codec)
+
+
+def _key(codec: Codec) -> Codec | None:
+    """Return how keys are written that travel as *codec* says elsewhere; ``None`` as they are."""
+    if isinstance(codec, Untyped) and codec.reason:
+        raise Refusal(codec.reason)
+    if isinstance(codec, Plain | Untyped) and "string" in codec.shapes:
+        return None
+    if codec.shapes == frozenset({"string"}):
+        return codec
+    if codec.shapes == frozenset({"number"}):
+        return NumberKey(codec, int if codec is PLAIN[int] else None)
+    raise Refusal("its keys can be neither text nor written as text")
 
 
 def _union(planner: Planner, annotation: Any, arguments: tuple[Any, ...]) -> Codec:

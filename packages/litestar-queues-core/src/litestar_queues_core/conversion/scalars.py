@@ -90,11 +90,12 @@ def qualified(kind: type) -> str:
 class TextCodec(Codec):
     """A type that travels as text."""
 
-    shapes = frozenset({"string"})
+    shapes: frozenset[str] = frozenset({"string"})
 
     def __init__(self, kind: type, form: Form) -> None:
-        self.kind, self.form = kind, form
-        self.name = kind.__name__
+        self.kind: type = kind
+        self.form: Form = form
+        self.name: str = kind.__name__
 
     def holds(self, value: object) -> bool:
         """Return whether *value* is of the type; a datetime is no date here."""
@@ -121,9 +122,10 @@ class SubtypeCodec(Codec):
     """A class derived from text or a number, which travels as that."""
 
     def __init__(self, kind: type, base: type) -> None:
-        self.kind, self.base = kind, base
-        self.name = kind.__name__
-        self.shapes = frozenset({cast(str, shape_of(base()))})
+        self.kind: type = kind
+        self.base: type = base
+        self.name: str = kind.__name__
+        self.shapes: frozenset[str] = frozenset({cast(str, shape_of(base()))})
 
     def holds(self, value: object) -> bool:
         """Return whether *value* is of the class."""
@@ -144,10 +146,11 @@ class EnumCodec(Codec):
     """An enumeration, which travels as its members' values."""
 
     def __init__(self, kind: type[Enum], untyped: Codec) -> None:
-        self.kind, self.untyped = kind, untyped
-        self.name = kind.__name__
+        self.kind: type[Enum] = kind
+        self.untyped: Codec = untyped
+        self.name: str = kind.__name__
         forms = {shape_of(untyped.encode(member.value)) for member in kind}
-        self.shapes = frozenset(form for form in forms if form)
+        self.shapes: frozenset[str] = frozenset(form for form in forms if form)
 
     def holds(self, value: object) -> bool:
         """Return whether *value* is a member."""

@@ -151,5 +151,5 @@ _READERS: dict[str, Callable[[Untyped, Any], Any]] = {
     "$frozenset": lambda untyped, value: frozenset(untyped.read_list(value)),
 }
 for _qualified in FORMS:
-    _module, _, _name = _qualified.partition(".")
+    _module, _name = _qualified.split(".")
     _READERS[ESCAPE + _name] = _text_reader(_module, _name)

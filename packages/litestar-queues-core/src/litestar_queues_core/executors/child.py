@@ -29,7 +29,7 @@ from litestar_queues_core.task import Task
 MAIN = "__main__"
 COPY_OF_MAIN = "__mp_main__"
 
-serializer = JsonSerializer()
+serializer: JsonSerializer = JsonSerializer()
 
 
 class Importing:

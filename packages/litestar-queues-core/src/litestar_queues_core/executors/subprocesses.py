@@ -18,7 +18,7 @@ from litestar_queues_core.context import TaskExecutionContext
 from litestar_queues_core.executors.messages import LENGTHS, SAID, Header, outcome_of, pack
 from litestar_queues_core.outcome import DescribedError, Ending, Outcome
 
-logger = logging.getLogger("litestar_queues.worker")
+logger: logging.Logger = logging.getLogger("litestar_queues.worker")
 
 LEAVING = 2.0
 LAST_WORDS = 0.5

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -12,10 +13,14 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+logger = logging.getLogger("litestar_queues.worker")
+
 Call = Callable[[], object]
 Work = tuple[list[Call], "asyncio.Future[object]"]
 """A function, for whoever pops it first: the thread that runs it, or the caller that gave up."""
 Done = tuple["asyncio.Future[object]", object, BaseException | None]
+ODD = (StopIteration, GeneratorExit, KeyboardInterrupt)
+"""What means something else in a coroutine than that its code has failed."""
 
 
 class Threads:
@@ -43,20 +48,30 @@ class Threads:
 
         Raises:
             asyncio.CancelledError: The call was cancelled before a thread was free.
+            RuntimeError: There is no thread, and none can be started; or the function raised
+                something that means something else in a coroutine, which is then its cause.
         """
         answer: asyncio.Future[object] = self._loop.create_future()
-        self._busy += 1
-        if self._busy > self._started < self._size:
-            self._started += 1
-            threading.Thread(
-                target=self._serve, name=f"litestar-queues-{self._started}", daemon=True
-            ).start()
         unbegun: list[Call] = [function]
-        self._work.put((unbegun, answer))
+        self._busy += 1
         try:
+            if self._busy > self._started < self._size:
+                self._start()
+            self._work.put((unbegun, answer))
             return await self._settle(unbegun, answer, on_stop)  # type: ignore[return-value]
         finally:
             self._busy -= 1
+
+    def _start(self) -> None:
+        name = f"litestar-queues-{self._started + 1}"
+        try:
+            threading.Thread(target=self._serve, name=name, daemon=True).start()
+        except RuntimeError as error:
+            if not self._started:
+                raise RuntimeError(f"no thread could be started for it: {error}") from error
+            logger.warning("%s; the work waits for one of %d threads", error, self._started)
+        else:
+            self._started += 1
 
     async def _settle(
         self, unbegun: list[Call], answer: asyncio.Future[object], on_stop: Callable[[], None]
@@ -77,14 +92,17 @@ class Threads:
 
     def _serve(self) -> None:
         while (work := self._work.get()) is not None:
-            unbegun, answer = work
-            function = _taken(unbegun)
-            if function is None:
-                continue
-            try:
-                self._post((answer, function(), None))
-            except BaseException as error:  # noqa: BLE001  (it is the caller's)
-                self._post((answer, None, error))
+            self._call(*work)
+            del work  # it must not live until there is more
+
+    def _call(self, unbegun: list[Call], answer: asyncio.Future[object]) -> None:
+        function = _taken(unbegun)
+        if function is None:
+            return
+        try:
+            self._post((answer, function(), None))
+        except BaseException as error:  # noqa: BLE001  (it is the caller's)
+            self._post((answer, None, error))
 
     def _post(self, done: Done) -> None:
         self._done.append(done)
@@ -102,10 +120,19 @@ class Threads:
                 continue
             if error is None:
                 answer.set_result(value)
-            elif isinstance(error, StopIteration):
-                answer.set_exception(RuntimeError("the function raised StopIteration"))
             else:
-                answer.set_exception(error)
+                _fail(answer, error)
+
+
+def _fail(answer: asyncio.Future[object], error: BaseException) -> None:
+    """Let the caller have *error*, or what stands for it in a coroutine."""
+    with suppress(Exception):  # some exceptions cannot even be asked what they are
+        if not isinstance(error, ODD):
+            answer.set_exception(error)
+            return
+    stand_in = RuntimeError(f"the function raised {type(error).__name__}")
+    stand_in.__cause__ = error
+    answer.set_exception(stand_in)
 
 
 def _taken(unbegun: list[Call]) -> Call | None:

@@ -12,13 +12,13 @@ class Signals:
     """Topics, and who waits for them.  Used from one event loop, without a lock.
 
     Attributes:
-        waiting: By topic; empty if nobody waits.
+        waiting: By topic, whoever came first before the others; empty if nobody waits.
     """
 
     __slots__ = ("waiting",)
 
     def __init__(self) -> None:
-        self.waiting: dict[str, set[asyncio.Future[bool]]] = {}
+        self.waiting: dict[str, dict[asyncio.Future[bool], None]] = {}
 
     async def wait(self, topics: Collection[str], timeout: float) -> bool:
         """Rest until one of *topics* is raised (true) or the time is over (false).
@@ -28,7 +28,7 @@ class Signals:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[bool] = loop.create_future()
         for topic in topics:
-            self.waiting.setdefault(topic, set()).add(future)
+            self.waiting.setdefault(topic, {})[future] = None
         timer = loop.call_later(timeout, _resolve, future, False)
         try:
             return await future
@@ -56,7 +56,7 @@ class Signals:
         for topic in topics:
             futures = self.waiting.get(topic)
             if futures is not None:
-                futures.discard(future)
+                futures.pop(future, None)
                 if not futures:
                     del self.waiting[topic]
 

@@ -16,6 +16,9 @@ SOON = 0.5
 class Capacity:
     """Turns what a process holds into what it wants.
 
+    The limit of a queue holds over all its lanes together, those of suspects included.  So only
+    one of its lanes is asked at a time, and each begins a round in turn.
+
     Args:
         concurrency: Jobs that run at the same time.
         queues: The only queues to work on; empty means all.
@@ -37,16 +40,28 @@ class Capacity:
         self.limits = dict(limits)
         self.executors = executors
         self._every = not queues
-        names = tuple(queues) if queues else tuple(self.limits)
+        names = dict.fromkeys(queues or self.limits)
         places = ([None] if local else []) + sorted(executors)
-        self._lanes = [(queue, lane_of(queue, place)) for queue in names for place in places]
+        self._lanes = [
+            (queue, number, lane_of(queue, place))
+            for queue in names
+            for number, place in enumerate(places)
+        ]
+        limited = any(queue in self.limits for queue in names)
+        self._turns = max(1, len(places)) if limited else 1
+        self._asked = 0
 
     @property
     def topics(self) -> list[str]:
         """The signals that mean work for this process."""
         if self._every:
             return ["lane:*"]
-        return [f"lane:{lane}{mark}" for _, lane in self._lanes for mark in ("", "~")]
+        return [f"lane:{lane}{mark}" for *_, lane in self._lanes for mark in ("", "~")]
+
+    @property
+    def round_over(self) -> bool:
+        """Whether every lane was asked; before that, a rest could miss work that waits."""
+        return self._asked % self._turns == 0
 
     def wants(self, holdings: Holdings) -> Wants:
         """Return what to ask for now.
@@ -58,10 +73,13 @@ class Capacity:
         limit = free + self._ahead(holdings)
         if limit <= 0:
             return NOTHING
-        used = self._used(holdings)
+        room, turn = self._room(holdings, free), self._turn()
         return Wants(
             limit=limit,
-            lanes=[(lane, self._cap(queue, limit, free, used)) for queue, lane in self._lanes],
+            lanes=[
+                (lane, room.get(queue, limit) if number == turn or queue not in room else 0)
+                for queue, number, lane in self._lanes
+            ],
             others=limit if self._every else 0,
             executors=self.executors,
             suspects=1 if free > 0 and holdings.suspect_place() else 0,
@@ -73,15 +91,17 @@ class Capacity:
         share = 1 - holdings.mean / SOON
         return round(min(self.concurrency, PREFETCH) * share)
 
-    def _cap(self, queue: str, limit: int, free: int, used: Mapping[str, int]) -> int:
-        if queue not in self.limits:
-            return limit
-        return max(0, min(free, self.limits[queue] - used.get(queue, 0)))
+    def _turn(self) -> int:
+        """Return the number of the place whose lanes are asked now."""
+        rounds, step = divmod(self._asked, self._turns)
+        self._asked += 1
+        return (rounds + step) % self._turns
 
-    def _used(self, holdings: Holdings) -> Mapping[str, int]:
-        return Counter(
-            run.job.queue
-            for runs in (holdings.running, holdings.buffer)
-            for run in runs
-            if run.job.queue in self.limits
-        )
+    def _room(self, holdings: Holdings, free: int) -> Mapping[str, int]:
+        """Return how many more jobs of each limited queue may be held."""
+        if not self.limits:
+            return {}
+        used = Counter(run.job.queue for run in (*holdings.running, *holdings.buffer))
+        return {
+            queue: max(0, min(free, limit - used[queue])) for queue, limit in self.limits.items()
+        }

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from litestar_queues_core.asking import ask, insist, pause
 from litestar_queues_core.errors import (
     LeaseLost,
+    QueueError,
     SettlementRefused,
     StaleExchange,
     StoreUnavailable,
@@ -45,6 +46,7 @@ class Fetcher:
 
     Attributes:
         closing: Whether nothing new is claimed any more.
+        asking: Whether an exchange is in flight.
         dry: Set by a look for work that has found nothing while nothing was held; whoever waits
             for it puts a new one, which only a look that begins after that will set.
     """
@@ -72,7 +74,8 @@ class Fetcher:
         self._remembered: tuple[int, Sequence[Settlement], Wants] | None = None
         self._audited = now()
         self.closing = False
-        self.dry = asyncio.Event()
+        self.asking = False
+        self.dry = self._asked_for = asyncio.Event()
         self.next_due: Callable[[float], None] = lambda _: None
 
     def hint(self) -> None:
@@ -82,7 +85,8 @@ class Fetcher:
 
     async def poll(self) -> float:
         """Do one exchange, if there is a reason for one; return the seconds to rest."""
-        dry = self.dry
+        if self._capacity.round_over:
+            self._asked_for = self.dry
         if self._lease.dead:
             await self._lose([], asked_twice=False)
         await self._audit()
@@ -90,22 +94,36 @@ class Fetcher:
         wants = self._wants()
         if not batch and not self._holdings.progress and wants.limit == 0:
             return self._lease.seconds if self._lease.may_start else self._lease.interval
-        try:
-            answer = await self._exchange(batch, wants)
-        except BaseException:
-            self._holdings.untake(batch)
-            raise
+        answer = await self._send(batch, wants)
         if answer is None:
             return 0.0
         claimed = self._accept(batch, answer)
         if self.closing:
             self.give_back(age=0.0)
+            self._holdings.changed.set()
         self._start()
+        return self._rest_after(claimed, wants)
+
+    async def _send(self, batch: list[Run], wants: Wants) -> Exchange | None:
+        self.asking = True
+        try:
+            return await self._exchange(batch, wants)
+        except BaseException:
+            self._holdings.untake(batch)
+            raise
+        finally:
+            self.asking = False
+
+    def _rest_after(self, claimed: int, wants: Wants) -> float:
+        """Return how long to rest after an exchange that brought so many jobs."""
         if self._holdings.outbox or claimed:
             self._rest = self._rests[0]
-            return 0.0 if self._holdings.outbox or claimed >= wants.limit else self._rests[0]
+        if self._holdings.outbox or claimed >= wants.limit or not self._capacity.round_over:
+            return 0.0
+        if claimed:
+            return self._rest
         if self._holdings.empty:
-            dry.set()
+            self._asked_for.set()
         self._rest = min(self._rest * 2, self._rests[1])
         return self._rest * random.uniform(0.8, 1.0)  # noqa: S311
 
@@ -125,16 +143,18 @@ class Fetcher:
             sent = lease.sending()
             try:
                 answer = await ask(self._store.exchange(lease.id, *request))
-            except StoreUnavailable as error:
-                failures += 1
-                logger.warning("exchange: %s; asking again", error)
-                await asyncio.sleep(pause(failures))
             except SettlementRefused as error:
                 self._refused(progress, batch, error)
                 return None
             except LeaseLost:
                 await self._lose(batch, asked_twice=failures > 0)
                 return None
+            except StaleExchange:
+                raise
+            except QueueError as error:  # unforeseen ones too may have come after the effect
+                failures += 1
+                logger.warning("exchange: %s; asking again", error)
+                await asyncio.sleep(pause(failures))
             else:
                 lease.extended(sent)
                 if settlements or answer.claimed:
@@ -268,12 +288,12 @@ class Fetcher:
             if known is None or known.job.delivery != job.delivery:
                 logger.warning("job %s is held and not known here; giving it back", job.id)
                 run = Run(job, now())
-                run.settlement = release(job)
+                run.settlement = self._announcer.closing(run, release(job))
                 self._holdings.held[job.id] = run
                 self._holdings.settle(run)
 
     def give_back(self, *, age: float = STALE) -> None:
         """Release the jobs that have waited here unstarted for *age* seconds."""
         for run in self._holdings.stale(age):
-            run.settlement = release(run.job)
+            run.settlement = self._announcer.closing(run, release(run.job))
             self._holdings.settle(run)

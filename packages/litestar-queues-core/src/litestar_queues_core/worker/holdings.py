@@ -22,7 +22,7 @@ class Holdings:
     Attributes:
         held: All of them by id.
         buffer: Claimed, and not started.
-        running: Those whose code runs.
+        running: Those whose code runs, in the order in which they began.
         outbox: Settled, in the order in which they ended.
         progress: The latest progress of running jobs that the store does not have yet.
         suspect: The suspect that has the process's single place for suspects.
@@ -37,7 +37,7 @@ class Holdings:
     def __init__(self) -> None:
         self.held: dict[str, Run] = {}
         self.buffer: deque[Run] = deque()
-        self.running: set[Run] = set()
+        self.running: dict[Run, None] = {}
         self.outbox: deque[Run] = deque()
         self.progress: dict[Run, bytes] = {}
         self.suspect: Run | None = None
@@ -70,11 +70,11 @@ class Holdings:
     def begin(self, run: Run) -> None:
         """Note that the code of *run* starts."""
         run.started = now()
-        self.running.add(run)
+        self.running[run] = None
 
     def end(self, run: Run) -> None:
         """Note that the code of *run* has stopped and its settlement is decided."""
-        self.running.discard(run)
+        self.running.pop(run, None)
         self.finished += 1
         if run.started:
             took = run.took = now() - run.started

@@ -8,6 +8,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Protocol
 
 from litestar_queues_core.asking import ask, insist
@@ -66,18 +67,26 @@ class Lease:
         return self.may_start and steady is not None and self._now() - steady >= self.seconds
 
     async def begin(self) -> None:
-        """Open a new lease, however long the store takes to answer."""
+        """Open a new lease, however long the store takes to answer.
+
+        One whose opening was heard and not answered may have run out by the next try; then
+        another is opened.
+        """
         lease = new_lease_id()
-
-        async def open_it() -> float:
-            sent = self._now()
-            await self._store.open_lease(lease, self._info, seconds=self.seconds)
-            return sent
-
-        sent = await insist(open_it, what="opening a lease")
+        try:
+            sent = await insist(lambda: self._open(lease), what="opening a lease")
+        except LeaseLost as error:
+            logger.warning("opening a lease: %s; opening another", error)
+            return await self.begin()
         self.id, self._seq, self._steady = lease, 0, None
         self.dead = False
         self.renewed(sent)
+        return None
+
+    async def _open(self, lease: LeaseId) -> float:
+        sent = self._now()
+        await self._store.open_lease(lease, self._info, seconds=self.seconds)
+        return sent
 
     def next_seq(self) -> int:
         """Return the number of a new exchange."""
@@ -94,11 +103,13 @@ class Lease:
             self._steady = None
         self._extended = max(self._extended, sent)
 
-    def renewed(self, sent: float) -> None:
-        """Note that a renewal sent at *sent* has worked."""
+    def renewed(self, sent: float) -> bool:
+        """Note that a renewal sent at *sent* has worked; return whether jobs may start again."""
+        idle = not self.may_start
         self.extended(sent)
         if self._steady is None:
             self._steady = sent
+        return idle and self.may_start
 
     def missed(self) -> None:
         """Note that a renewal has failed."""
@@ -147,7 +158,8 @@ class LoopKeeper:
             except Exception:
                 lease.missed()
                 raise
-            _note(lease, asked, sent, renewal, self._listener)
+            resumed = renewal.alive and asked == lease.id and lease.renewed(sent)
+            _note(lease, asked, renewal, self._listener, resumed=resumed)
         return lease.interval
 
     async def close(self) -> None:
@@ -234,28 +246,27 @@ class ThreadKeeper:
         self._wake.clear()
 
     def _tell(self, asked: LeaseId, sent: float, renewal: Renewal) -> None:
-        if renewal.alive and asked == self._lease.id:
-            # Not on the loop, which may be blocked: the renewals of such a worker are no gap.
-            self._lease.renewed(sent)
-        if renewal.alive and not renewal.cancelled:
+        lease = self._lease
+        # Noted here and not on the loop: that may be blocked, and the lease is kept nevertheless.
+        resumed = renewal.alive and asked == lease.id and lease.renewed(sent)
+        if renewal.alive and not renewal.cancelled and not resumed:
             return
+        note = partial(_note, lease, asked, renewal, self._listener, resumed=resumed)
         try:
-            self._loop.call_soon_threadsafe(
-                _note, self._lease, asked, sent, renewal, self._listener
-            )
+            self._loop.call_soon_threadsafe(note)
         except RuntimeError:
             self._closing = True
 
 
-def _note(lease: Lease, asked: LeaseId, sent: float, renewal: Renewal, listener: Listener) -> None:
+def _note(
+    lease: Lease, asked: LeaseId, renewal: Renewal, listener: Listener, *, resumed: bool = False
+) -> None:
     """Heed what the store says of the lease *asked*, unless another has followed it."""
     if asked != lease.id:
         return
-    if renewal.alive:
-        lease.renewed(sent)
-        listener.stop(renewal.cancelled)
-    else:
-        lease.dead = True
+    lease.dead = not renewal.alive
+    listener.stop(renewal.cancelled)
+    if lease.dead or resumed:
         listener.hint()
 
 

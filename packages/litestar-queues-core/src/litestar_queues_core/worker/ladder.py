@@ -61,7 +61,9 @@ class StopLadder:
 
     async def _flush(self) -> None:
         self._holdings.wake.set()
-        await self._until(lambda: not self._unsettled(), seconds=FLUSHING)
+        await self._until(
+            lambda: not self._unsettled() and not self._fetcher.asking, seconds=FLUSHING
+        )
         if left := self._unsettled():
             logger.error("%d settlements could not be recorded; those jobs run again", left)
 

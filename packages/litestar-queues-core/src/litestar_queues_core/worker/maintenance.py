@@ -89,11 +89,13 @@ class MaintenanceService:
         if self._history is None or not due or not isinstance(self._store, SupportsEventLog):
             return False
         age = seconds(self._history.max_age, "EventHistoryConfig.max_age")
-        pruned = await ask(self._store.prune_events(older_than=age, limit=EVENTS))
-        if pruned == EVENTS:
-            return True
+        # Set before: a log that cannot be pruned holds up the rest only once a minute.
         self._next_pruning = now() + EVENTS_EVERY
-        return False
+        pruned = await ask(self._store.prune_events(older_than=age, limit=EVENTS))
+        if pruned < EVENTS:
+            return False
+        self._next_pruning = now()
+        return True
 
     def _tell(self, moved: Moved) -> None:
         if moved.old in (Status.RUNNING, Status.DISPATCHED):

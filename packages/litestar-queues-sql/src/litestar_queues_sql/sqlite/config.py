@@ -17,7 +17,7 @@ from litestar_queues_sql.sqlite.database import SQLiteDatabase
 from litestar_queues_sql.sqlite.dialect import SQLITE
 from litestar_queues_sql.sqlite.store import SQLiteStore
 
-logger = logging.getLogger("litestar_queues.sqlite")
+logger: logging.Logger = logging.getLogger("litestar_queues.sqlite")
 
 VARIABLE = "LITESTAR_QUEUES_SQLITE_PATH"
 DEFAULT = ".litestar-queues/queue.db"

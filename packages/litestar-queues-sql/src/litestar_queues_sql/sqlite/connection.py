@@ -30,7 +30,7 @@ class Clock:
     __slots__ = ("offset_ms",)
 
     def __init__(self) -> None:
-        self.offset_ms = 0
+        self.offset_ms: int = 0
 
     def now_ms(self) -> int:
         """Return milliseconds since 1970."""

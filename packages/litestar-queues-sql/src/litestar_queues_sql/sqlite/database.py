@@ -49,8 +49,8 @@ class SQLiteDatabase:
         migrations: Sequence[Migration] = MIGRATIONS,
     ) -> None:
         self.path = path
-        self.clock = Clock()
-        self.signals = Signals()
+        self.clock: Clock = Clock()
+        self.signals: Signals = Signals()
         self._durability = durability
         self._migrations = migrations
         self._texts = Texts(SQLITE, prefix)
@@ -60,7 +60,7 @@ class SQLiteDatabase:
         told = self.signals.raise_
         self._writer = ConnectionThread("writer", self._prepare, Connection.write, told)
         self._reader = ConnectionThread("reader", self.connect, Connection.read, told)
-        self.watcher = Watcher(self._open, self._texts, self._origin, self.tell)
+        self.watcher: Watcher = Watcher(self._open, self._texts, self._origin, self.tell)
 
     async def start(self) -> None:
         """Open the file and bring its tables up to date."""

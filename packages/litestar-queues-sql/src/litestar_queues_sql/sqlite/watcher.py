@@ -16,7 +16,7 @@ from litestar_queues_sql.database import Texts
 from litestar_queues_sql.script import Script, Sql
 from litestar_queues_sql.sqlite.connection import bound
 
-logger = logging.getLogger("litestar_queues.sqlite")
+logger: logging.Logger = logging.getLogger("litestar_queues.sqlite")
 
 INTERVAL = 0.04
 PATIENCE = 1.0

@@ -68,6 +68,7 @@ def _worker(lease: LeaseView) -> dict[str, Any]:
         "name": lease.worker,
         "host": lease.host,
         "pid": lease.pid,
+        "queues": list(lease.queues),
         "jobs": lease.held,
         "lease_expires_in": round(lease.expires_in, 3),
         "dead": lease.dead,
@@ -97,9 +98,16 @@ def _print_workers(counts: QueueCounts) -> None:
         click.echo("No workers.")
         return
     print_table(
-        ["worker", "host", "pid", "jobs", "lease"],
+        ["worker", "host", "pid", "jobs", "lease", "queues"],
         [
-            [one.worker, one.host, str(one.pid), one.held, _lease(one)]
+            [
+                one.worker,
+                one.host,
+                str(one.pid),
+                one.held,
+                _lease(one),
+                ", ".join(one.queues) or "all",
+            ]
             for one in sorted(counts.leases, key=lambda one: one.worker)
         ],
     )

@@ -12,11 +12,12 @@ import click
 from litestar import Litestar
 from rich_click import RichCommand
 
-from litestar_queues.cli.exits import NOT_DONE, run
+from litestar_queues.cli.exits import run
 from litestar_queues.cli.opening import opened
 from litestar_queues.cli.options import as_json, duration, filters
 from litestar_queues.cli.output import print_json, progress
 from litestar_queues_core.asking import ask
+from litestar_queues_core.exits import NOT_DONE
 from litestar_queues_core.ids import JobId
 from litestar_queues_core.model import FINISHED, Status
 from litestar_queues_core.service import QueueService

@@ -12,18 +12,19 @@ import click
 from litestar import Litestar
 from rich_click import RichCommand
 
-from litestar_queues.cli.exits import NOT_DONE, run
+from litestar_queues.cli.exits import run
 from litestar_queues.cli.opening import describe, opened
 from litestar_queues.cli.options import as_json
 from litestar_queues.cli.output import console, print_json, span
 from litestar_queues_core.choices import backend_of, executor_name
 from litestar_queues_core.errors import UnknownTaskError
+from litestar_queues_core.exits import NOT_DONE
 from litestar_queues_core.immediate import IMMEDIATE
 from litestar_queues_core.lanes import LOCAL, executor_of
 from litestar_queues_core.model import WAITING, Job, Status
 from litestar_queues_core.protocols import SupportsBrowse
 from litestar_queues_core.service import QueueService
-from litestar_queues_core.settlements import JobQuery, QueueCounts
+from litestar_queues_core.settlements import JobQuery, LeaseView, QueueCounts
 
 SAMPLE = 1000
 SLOW = 60.0
@@ -74,7 +75,8 @@ async def _check(app: Litestar) -> list[Finding]:
         sample = await _sample(service)
     findings += _clocks(counts)
     findings += _workers(counts)
-    findings += _lanes(service, sample)
+    findings += _executors(service, sample)
+    findings += _queues(service, sample, _alive(counts))
     findings += _tasks(service, sample)
     return findings
 
@@ -103,7 +105,7 @@ def _clocks(counts: QueueCounts) -> Iterator[Finding]:
 
 
 def _workers(counts: QueueCounts) -> Iterator[Finding]:
-    alive = [one for one in counts.leases if not one.dead and one.expires_in > 0]
+    alive = _alive(counts)
     pending = sum(one.value for one in counts.counts if one.status is Status.PENDING)
     if alive:
         held = sum(one.held for one in alive)
@@ -119,7 +121,11 @@ def _workers(counts: QueueCounts) -> Iterator[Finding]:
         yield Finding(level, "backlog", f"the oldest pending job has waited for {span(waited)}")
 
 
-def _lanes(service: QueueService, jobs: Sequence[Job]) -> Iterator[Finding]:
+def _alive(counts: QueueCounts) -> list[LeaseView]:
+    return [one for one in counts.leases if not one.dead and one.expires_in > 0]
+
+
+def _executors(service: QueueService, jobs: Sequence[Job]) -> Iterator[Finding]:
     config = service.config
     here = {LOCAL, IMMEDIATE, executor_name(config.execution_backend)}
     here.update(map(executor_name, config.execution_backends))
@@ -130,10 +136,24 @@ def _lanes(service: QueueService, jobs: Sequence[Job]) -> Iterator[Finding]:
                 f"{number:,} jobs wait for {executor!r}, which no worker of this code has; {fix}"
             )
             yield Finding("problem", "execution backends", message)
+
+
+def _queues(
+    service: QueueService, jobs: Sequence[Job], alive: Sequence[LeaseView]
+) -> Iterator[Finding]:
+    """Compare queues with what live workers take; if there are none, with what ours would."""
+    taken = [one.queues for one in alive] or [service.config.worker.queues]
+    if not all(taken):
+        return
+    named = {queue for queues in taken for queue in queues}
+    level, lacking = (
+        ("problem", "which no live worker takes; start one with --queue")
+        if alive
+        else ("warning", "which WorkerConfig.queues does not name")
+    )
     for queue, number in Counter(job.queue for job in jobs).items():
-        if config.worker.queues and queue not in config.worker.queues:
-            message = f"{number:,} jobs wait in {queue!r}, which WorkerConfig.queues does not name"
-            yield Finding("warning", "queues", message)
+        if queue not in named:
+            yield Finding(level, "queues", f"{number:,} jobs wait in {queue!r}, {lacking}")
 
 
 def _tasks(service: QueueService, jobs: Sequence[Job]) -> Iterator[Finding]:

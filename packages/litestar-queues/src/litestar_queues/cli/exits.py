@@ -8,47 +8,39 @@ from typing import Any, TypeVar, cast
 
 import click
 
-from litestar_queues_core.errors import (
-    ConfigError,
-    MissingAbilityError,
-    QueueError,
-    StoreError,
-)
+from litestar_queues_core.errors import QueueError
+from litestar_queues_core.exits import INTERRUPTED, NOT_DONE, UNABLE, UNUSABLE, WRONG, exit_code
 
 T = TypeVar("T")
-
-NOT_DONE = 1
 
 
 class NotDone(click.ClickException):
     """Something that was asked for was not done."""
 
+    exit_code = NOT_DONE
+
 
 class Wrong(click.ClickException):
     """The arguments or the settings are wrong."""
 
-    exit_code = 2
+    exit_code = WRONG
 
 
 class Unusable(click.ClickException):
     """The store cannot be used."""
 
-    exit_code = 3
+    exit_code = UNUSABLE
 
 
 class Unable(click.ClickException):
     """The store, or this version, has no such ability."""
 
-    exit_code = 4
+    exit_code = UNABLE
 
 
-_ENDS: tuple[tuple[type[Exception], type[click.ClickException]], ...] = (
-    (StoreError, Unusable),
-    (MissingAbilityError, Unable),
-    (ConfigError, Wrong),
-    (ImportError, Wrong),
-    (LookupError, Wrong),
-)
+_ENDS: dict[int, type[click.ClickException]] = {
+    one.exit_code: one for one in (NotDone, Wrong, Unusable, Unable)
+}
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
@@ -56,9 +48,12 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
     Raises:
         ClickException: One of those above, with the error's message.
+        SystemExit: It was interrupted.
     """
     try:
         return asyncio.run(work)
+    except KeyboardInterrupt:
+        raise SystemExit(INTERRUPTED) from None
     except QueueError as error:
         raise _end(error) from error
     except BaseExceptionGroup as group:
@@ -72,8 +67,7 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
 
 def _end(error: QueueError) -> click.ClickException:
-    ends = (end for kind, end in _ENDS if isinstance(error, kind))
-    return next(ends, NotDone)(str(error))
+    return _ENDS[exit_code(error)](str(error))
 
 
 def _only_one(error: BaseException) -> BaseException:

@@ -126,8 +126,9 @@ def progress(what: str, total: int | None = None) -> Generator[Callable[[int], N
     """
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     shown = Console(stderr=True)
-    with Progress(
-        *columns, console=shown, transient=True, disable=quiet() or not shown.is_terminal
-    ) as bar:
+    if quiet() or not shown.is_terminal:
+        yield lambda _: None
+        return
+    with Progress(*columns, console=shown, transient=True) as bar:
         task = bar.add_task(what, total=total)
         yield lambda number: bar.advance(task, number)

@@ -11,7 +11,7 @@ from litestar import Litestar
 from rich_click import RichCommand
 
 from litestar_queues.cli.browse import record_of
-from litestar_queues.cli.exits import NOT_DONE, NotDone, run
+from litestar_queues.cli.exits import NotDone, run
 from litestar_queues.cli.one_job import OneJobBackend
 from litestar_queues.cli.opening import opened, settings_of
 from litestar_queues.cli.options import as_json
@@ -21,6 +21,7 @@ from litestar_queues.dependencies import TaskDependencies
 from litestar_queues.lifespan import without_app_worker
 from litestar_queues_core.choices import backend_of
 from litestar_queues_core.config import QueueConfig
+from litestar_queues_core.exits import NOT_DONE
 from litestar_queues_core.ids import JobId
 from litestar_queues_core.logs import log_plainly
 from litestar_queues_core.model import Job, Status

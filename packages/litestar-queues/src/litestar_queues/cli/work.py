@@ -28,8 +28,9 @@ step at once: stop what runs, leave.  With --processes, a process that ends is r
 
 Exit codes: 0 stopped as told, or the burst is over, or --max-jobs or --max-memory was reached;
 1 jobs could not be stopped in time, or one of several processes had to be killed or crashed during
-a burst; 2 wrong arguments or settings; 3 the store cannot be used; 70 the event loop was silent for
-too long.
+a burst; 2 wrong arguments or settings; 3 the store cannot be used; 4 it lacks an ability that a
+setting needs; 70 the event loop was silent for too long; 130 interrupted before the worker had
+started.
 """
 
 

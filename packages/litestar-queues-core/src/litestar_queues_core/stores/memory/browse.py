@@ -84,4 +84,5 @@ def _view(lease: Lease, now_ms: int) -> LeaseView:
         held=len(lease.held),
         expires_in=(lease.expires_ms - now_ms) / 1000,
         dead=lease.dead,
+        queues=lease.worker.queues,
     )

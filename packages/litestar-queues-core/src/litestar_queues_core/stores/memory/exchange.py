@@ -92,7 +92,7 @@ class Budget:
     __slots__ = ("_caps", "_executors", "_others", "left")
 
     def __init__(self, wants: Wants) -> None:
-        self.left = wants.limit
+        self.left: int = wants.limit
         self._caps = dict(wants.lanes)
         self._others = wants.others
         self._executors = wants.executors

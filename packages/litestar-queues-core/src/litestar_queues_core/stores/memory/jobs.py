@@ -39,10 +39,10 @@ class Jobs:
 
     def __init__(self, signals: Signals) -> None:
         self.rows: dict[str, Row] = {}
-        self.waiting = Waiting()
-        self.history = History()
-        self.keys = Keys()
-        self.signals = signals
+        self.waiting: Waiting = Waiting()
+        self.history: History = History()
+        self.keys: Keys = Keys()
+        self.signals: Signals = signals
         self._numbers = count(1)
 
     def take(self, new: NewJob, now_ms: int) -> Enqueued:
@@ -136,7 +136,7 @@ class Jobs:
             if holder is not None:
                 return self._held(row.new, row.new.key.key, holder)
         self.history.remove(row)
-        row.attempt = row.rescues = 0
+        row.attempt = row.rescues = row.put_backs = 0
         row.cancel_requested = False
         row.expires_ms = row.finished_ms = row.result = None
         self.wait(row, now_ms, ordinary(row.lane), now_ms)

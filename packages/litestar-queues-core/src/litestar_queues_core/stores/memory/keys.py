@@ -13,9 +13,9 @@ class Holder:
     __slots__ = ("frees_ms", "job_id", "task")
 
     def __init__(self, job_id: JobId, task: str, frees_ms: int | None) -> None:
-        self.job_id = job_id
-        self.task = task
-        self.frees_ms = frees_ms
+        self.job_id: JobId = job_id
+        self.task: str = task
+        self.frees_ms: int | None = frees_ms
 
 
 class Keys:
@@ -36,10 +36,13 @@ class Keys:
         return holder
 
     def acquire(self, rule: KeyRule, new: NewJob, now_ms: int) -> Holder | None:
-        """Give the key to *new*, or return the other job that holds it."""
+        """Give the key to *new*, or return the other job that holds it.
+
+        What *new* holds still, after its end, it goes on holding until the same instant.
+        """
         holder = self.holder(rule.key, now_ms)
-        if holder is not None and holder.job_id != new.id:
-            return holder
+        if holder is not None:
+            return None if holder.job_id == new.id else holder
         frees_ms = now_ms + rule.until if isinstance(rule.until, int) else None
         self._held[rule.key] = Holder(new.id, new.spec.task, frees_ms)
         if frees_ms is not None:

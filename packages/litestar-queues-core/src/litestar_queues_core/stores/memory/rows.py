@@ -36,11 +36,11 @@ class Lease:
     )
 
     def __init__(self, lease: LeaseId, worker: WorkerInfo) -> None:
-        self.id = lease
-        self.worker = worker
-        self.term_ms = 0
-        self.expires_ms = 0
-        self.dead = False
+        self.id: LeaseId = lease
+        self.worker: WorkerInfo = worker
+        self.term_ms: int = 0
+        self.expires_ms: int = 0
+        self.dead: bool = False
         self.held: dict[JobId, Row] = {}
         self.seq: int | None = None
         self.rejected: list[Fence] = []
@@ -54,6 +54,12 @@ class Lease:
     def extend(self, now_ms: int) -> None:
         """Let the lease last its whole term from now."""
         self.expires_ms = now_ms + self.term_ms
+
+    def remember(self, seq: int, *, settled: bool) -> None:
+        """Note that exchange number *seq* was the last that did something."""
+        self.seq = seq
+        if not settled:
+            self.rejected, self.ended = [], []
 
     @property
     def cancelled(self) -> list[JobId]:
@@ -89,13 +95,13 @@ class Row:
     )
 
     def __init__(self, new: NewJob, number: int, now_ms: int) -> None:
-        self.new = new
-        self.id = new.id
-        self.number = number
-        self.enqueued_ms = now_ms
-        self.lane = new.spec.lane
-        self.status = _PENDING
-        self.due_ms = now_ms
+        self.new: NewJob = new
+        self.id: JobId = new.id
+        self.number: int = number
+        self.enqueued_ms: int = now_ms
+        self.lane: str = new.spec.lane
+        self.status: Status = _PENDING
+        self.due_ms: int = now_ms
         if new.due_ms is not None:
             self.due_ms = new.due_ms
         elif new.delay_ms:
@@ -103,8 +109,12 @@ class Row:
         self.expires_ms = new.expires_ms
         if new.expires_in_ms is not None and new.expires_ms is None:
             self.expires_ms = self.due_ms + new.expires_in_ms
-        self.attempt = self.delivery = self.rescues = self.snoozes = self.put_backs = 0
-        self.cancel_requested = False
+        self.attempt: int = 0
+        self.delivery: int = 0
+        self.rescues: int = 0
+        self.snoozes: int = 0
+        self.put_backs: int = 0
+        self.cancel_requested: bool = False
         self.errors: tuple[AttemptRecord, ...] = ()
         self.lease: Lease | None = None
         self.worker: str | None = None

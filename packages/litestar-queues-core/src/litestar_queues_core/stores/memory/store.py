@@ -76,13 +76,16 @@ class MemoryStore:
         if seq == holder.seq:
             claimed = [row.job() for row in holder.held.values()]
         else:
-            holder.seq = seq
-            Settling(self._jobs, self._events, now_ms).apply(holder, settlements)
+            if settlements:
+                Settling(self._jobs, self._events, now_ms).apply(holder, settlements)
             claimed = claim(self._jobs, wants, holder, now_ms) if wants.limit > 0 else []
+            if settlements or claimed:
+                holder.remember(seq, settled=bool(settlements))
+        known = seq == holder.seq
         return Exchange(
             claimed=claimed,
-            rejected=holder.rejected,
-            ended=holder.ended,
+            rejected=holder.rejected if known else (),
+            ended=holder.ended if known else (),
             cancelled=holder.cancelled,
             next_due_ms=self._jobs.waiting.next_due_ms,
             now_ms=now_ms,

@@ -26,8 +26,8 @@ class Waiting:
 
     def __init__(self) -> None:
         self.lanes: dict[str, Line] = {}
-        self.scheduled = Line()
-        self.expiring = Line()
+        self.scheduled: Line = Line()
+        self.expiring: Line = Line()
         self._scheduled_in: Counter[str] = Counter()
 
     def add(self, row: Row) -> None:

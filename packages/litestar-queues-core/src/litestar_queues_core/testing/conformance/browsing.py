@@ -275,6 +275,21 @@ class Browsing:
         assert [one.message for one in stored.details.errors] == ["no"]
         assert (again.id, again.delivery) == (job.id, 2)
 
+    async def test_a_revived_job_is_put_back_as_often_as_a_new_one(self, store: Store) -> None:
+        browse = with_browse(store)
+        claimer = await Claimer(store).open()
+        job = await running_job(store, claimer)
+        await claimer.settle(job, Kind.PUT_BACK)
+        again = await claimer.claim_one()
+        await claimer.settle(again, Kind.FAIL)
+
+        await browse.revive([job.id])
+        stored = await look(store, job.id)
+        revived = await claimer.claim_one()
+
+        assert again.put_backs == 1
+        assert stored.put_backs == revived.put_backs == 0
+
     async def test_every_kind_of_end_can_be_revived(self, store: Store) -> None:
         browse = with_browse(store)
         claimer = await Claimer(store).open(seconds=1e6)

@@ -123,6 +123,20 @@ class Exchanging:
         assert all(one.delivery == 1 for one in again.claimed)
         assert all(one.status is Status.RUNNING for one in again.claimed)
 
+    async def test_an_exchange_that_did_nothing_is_not_remembered(self, store: Store) -> None:
+        claimer = await Claimer(store).open()
+        job = await running_job(store, claimer)
+        stale = settled(await running_job(store, await Claimer(store).open()), Kind.COMPLETE)
+        await claimer.exchange([stale])
+        last = claimer.seq
+
+        nothing = await claimer.exchange()
+        again = await store.exchange(claimer.lease, last, [stale], PLENTY)
+
+        assert not nothing.rejected
+        assert list(again.rejected) == [(stale.id, stale.delivery)]
+        assert [one.id for one in again.claimed] == [job.id]
+
     async def test_a_replay_claims_nothing_new(self, store: Store) -> None:
         claimer = await Claimer(store).open()
         await store.enqueue(make_jobs(3))
