@@ -45,7 +45,7 @@ class Fleet:
         answer = await self.claimer.exchange(wants=self.capacity.wants(self.holdings))
         self.holdings.take(answer.claimed)
         while self.holdings.buffer:
-            self.holdings.begin(self.holdings.buffer.popleft())
+            self.holdings.begin(self.holdings.buffer.popleft(), 0.0)
         return answer
 
     async def round(self) -> list[Job]:
@@ -58,7 +58,7 @@ class Fleet:
     async def end(self, runs: Sequence[Run]) -> None:
         await self.claimer.exchange([settled(run.job, Kind.COMPLETE) for run in runs])
         for run in runs:
-            self.holdings.end(run)
+            self.holdings.end(run, 0.0)
             self.holdings.batch(1)
             self.holdings.forget(run)
 
@@ -200,7 +200,7 @@ async def test_what_may_be_claimed_of_a_queue_never_goes_beyond_its_limit(
     )
     holdings = Holdings()
     for lane in running:
-        holdings.begin(run_of(lane))
+        holdings.begin(run_of(lane), 0.0)
     holdings.buffer.extend(map(run_of, waiting))
     holdings.mean = mean
     for _ in range(asked):

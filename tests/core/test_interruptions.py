@@ -57,8 +57,8 @@ def _stopping_the_first_run(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     stopped: list[str] = []
     begin = Holdings.begin
 
-    def begin_and_stop(self: Holdings, run: Run) -> None:
-        begin(self, run)
+    def begin_and_stop(self: Holdings, run: Run, moment: float) -> None:
+        begin(self, run, moment)
         if not stopped:
             stopped.append(run.job.id)
             asyncio.get_running_loop().call_soon(run.stop, Stop.CANCEL)

@@ -32,19 +32,33 @@ class JobIds:
     def __init__(self) -> None:
         self._lock = Lock()
         self._millisecond = 0
+        self._time_text = ""
         self._counter = 0
 
     def take(self, count: int) -> list[JobId]:
         """Make *count* ids, each greater than every one before."""
         with self._lock:
-            now = time.time_ns() // 1_000_000
-            if now > self._millisecond:
-                self._millisecond = now
-                self._counter = int.from_bytes(os.urandom(10)) >> 81 - _RANDOM_BITS
+            self._look_at_the_clock()
             first = self._counter + 1
             self._counter += count
             millisecond = self._millisecond
         return _uuid7s(millisecond, range(first, first + count))
+
+    def take_one(self) -> JobId:
+        """Make one id: the same in half the time."""
+        with self._lock:
+            self._look_at_the_clock()
+            self._counter = counter = self._counter + 1
+            time_text = self._time_text
+        tail = f"{_VARIANT | counter & _LOW:016x}"
+        return JobId(f"{time_text}{_VERSION | counter >> _LOW_BITS:04x}-{tail[:4]}-{tail[4:]}")
+
+    def _look_at_the_clock(self) -> None:
+        now = time.time_ns() // 1_000_000
+        if now > self._millisecond:
+            self._millisecond = now
+            self._time_text = f"{now >> 16:08x}-{now & 0xFFFF:04x}-"
+            self._counter = int.from_bytes(os.urandom(10)) >> 81 - _RANDOM_BITS
 
     def forget(self) -> None:
         """Start anew, so that a forked child does not repeat its parent."""
@@ -75,7 +89,7 @@ if hasattr(os, "register_at_fork"):
 
 def new_job_id() -> JobId:
     """Make one job id."""
-    return new_job_ids(1)[0]
+    return _ids.take_one()
 
 
 def new_lease_id() -> LeaseId:

@@ -67,17 +67,17 @@ class Holdings:
                 self.buffer.append(run)
         return self.taken - before
 
-    def begin(self, run: Run) -> None:
-        """Note that the code of *run* starts."""
-        run.started = now()
+    def begin(self, run: Run, moment: float) -> None:
+        """Note that the code of *run* starts, as the loop's clock shows *moment*."""
+        run.started = moment
         self.running[run] = None
 
-    def end(self, run: Run) -> None:
-        """Note that the code of *run* has stopped and its settlement is decided."""
+    def end(self, run: Run, moment: float) -> None:
+        """Note that *run*'s code has stopped at *moment*, and that its settlement is decided."""
         self.running.pop(run, None)
         self.finished += 1
         if run.started:
-            took = run.took = now() - run.started
+            took = run.took = moment - run.started
             self.mean = took if self.mean is None else self.mean + (took - self.mean) / 16
         if self.suspect is run:
             self.suspect = None

@@ -22,7 +22,6 @@ from litestar_queues_core.protocols import Executor
 from litestar_queues_core.requests import encode_result
 from litestar_queues_core.service import QueueService
 from litestar_queues_core.settlements import Settlement
-from litestar_queues_core.task import Task
 from litestar_queues_core.worker.announcer import Announcer
 from litestar_queues_core.worker.deadlines import Deadlines
 from litestar_queues_core.worker.holdings import Holdings
@@ -65,6 +64,7 @@ class Runner:
         self._deadlines = Deadlines(self._loop)
         self._state: Any = None
         self._base = contextvars.copy_context()
+        self._prefaced = announcer.enabled or config.before_job is not None
         self._hooked = bool(config.after_job or config.on_failure)
         self._buffers = holdings.buffer, holdings.running, holdings.outbox
         self.closed = False
@@ -85,10 +85,11 @@ class Runner:
         buffer, running, outbox = self._buffers
         if not buffer or self.closed or not self._may_start():
             return
+        moment = self._loop.time()
         while buffer and len(running) < self._config.concurrency and len(outbox) < UNACKNOWLEDGED:
-            self._begin(buffer.popleft())
+            self._begin(buffer.popleft(), moment)
 
-    def _begin(self, run: Run) -> None:
+    def _begin(self, run: Run, moment: float) -> None:
         if run.stopped is not None:
             return self._never_mind(run)
         spec = run.job.new.spec
@@ -99,16 +100,16 @@ class Runner:
         executor = self._executors.get(spec.execution_backend or LOCAL)
         if executor is None:
             return self._put_back(run, f"no executor is called {spec.execution_backend!r} here")
-        run.context = TaskExecutionContext(
+        context = run.context = TaskExecutionContext(
             run.job, definition, self._worker, self._service, self, self._state
         )
-        shared = definition.isolation == "shared"
-        self._holdings.begin(run)
-        run.handle = asyncio.Task(
-            self._execute(run, run.context, definition, executor),
-            loop=self._loop,
-            context=self._base if shared else self._base.copy(),
-        )
+        self._holdings.begin(run, moment)
+        if definition.isolation == "shared":
+            code, variables = self._execute_shared(run, context, executor), self._base
+        else:
+            code, variables = self._execute(run, context, executor), self._base.copy()
+            variables.run(context.enter)
+        run.handle = asyncio.Task(code, loop=self._loop, context=variables)
         return None
 
     def _never_mind(self, run: Run) -> None:
@@ -123,82 +124,62 @@ class Runner:
         logger.warning("%s %s cannot run here: %s", run.job.task, run.job.id, reason)
         self._holdings.settle(run)
 
-    async def _execute(
-        self,
-        run: Run,
-        context: TaskExecutionContext,
-        definition: Task[..., Any],
-        executor: Executor,
-    ) -> None:
-        run.entered = True
-        if definition.isolation == "shared":
-            with run_shared(context):
-                outcome = await self._to_its_end(run, context, executor)
-        else:
-            context.enter()
-            outcome = await self._to_its_end(run, context, executor)
-        self._conclude(run, definition, outcome)
-
-    async def _to_its_end(
+    async def _execute_shared(
         self, run: Run, context: TaskExecutionContext, executor: Executor
-    ) -> Outcome:
+    ) -> None:
+        with run_shared(context):
+            await self._execute(run, context, executor)
+
+    async def _execute(self, run: Run, context: TaskExecutionContext, executor: Executor) -> None:
         """Run the attempt, then its hooks; whatever they do, there is an outcome."""
+        run.entered = True
         if run.stopped is not None:
             run.ended = True
-            return Outcome(ending=Ending.STOPPED)
+            return self._conclude(run, context, Outcome(ending=Ending.STOPPED))
         timeout = run.job.new.spec.timeout
         slot = self._deadlines.add(run, timeout) if timeout else 0
         try:
-            outcome = await self._attempt(run, context, executor)
-        except asyncio.CancelledError as error:
-            ending = Ending.STOPPED if run.stopped else Ending.RAISED
-            outcome = Outcome(ending=ending, error=error)
+            if self._prefaced:
+                await self._before(run, context)
+            outcome = await executor.run(run.job, context)
+            if outcome.value is not None or run.undelivered:
+                outcome = self._checked(run, context, outcome)
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001  (a hook or an executor failed: so did this)
-            outcome = Outcome(ending=Ending.RAISED, error=error)
+            outcome = _broken_off(run, error)
         finally:
             if timeout:
                 self._deadlines.remove(run, slot)
         run.ended = True
         if self._hooked:
             await self._after(context, outcome)
-        return outcome
+        return self._conclude(run, context, outcome)
 
-    async def _attempt(
-        self, run: Run, context: TaskExecutionContext, executor: Executor
-    ) -> Outcome:
+    async def _before(self, run: Run, context: TaskExecutionContext) -> None:
         if self._announcer.enabled:
             self._report(run, context.make_event(STARTED))
         if self._config.before_job is not None:
             await _call(self._config.before_job, context)
-        outcome = await executor.run(run.job, context)
-        if outcome.value is not None:
-            outcome = self._encoded(run, outcome)
-        if run.undelivered and outcome.succeeded:
-            outcome = Outcome(
-                ending=Ending.RAISED,
-                error=RuntimeError("an event of this attempt could not be delivered"),
-            )
-        return outcome
 
-    def _encoded(self, run: Run, outcome: Outcome) -> Outcome:
-        """Encode the result while it can still fail the attempt."""
-        if not outcome.succeeded or outcome.encoded is not None:
+    def _checked(self, run: Run, context: TaskExecutionContext, outcome: Outcome) -> Outcome:
+        """Encode the result, and see that all was delivered, while it can still fail."""
+        if not outcome.succeeded:
             return outcome
-        if not run.job.new.spec.keep_result or run.context is None:
+        if run.undelivered:
+            error = RuntimeError("an event of this attempt could not be delivered")
+            return Outcome(ending=Ending.RAISED, error=error)
+        if outcome.encoded is not None or not run.job.new.spec.keep_result:
             return outcome
         service = self._service
+        limit = service.config.max_payload
         try:
             encoded = encode_result(
-                run.context.definition,
-                outcome.value,
-                service.serializer,
-                limit=service.config.max_payload,
+                context.definition, outcome.value, service.serializer, limit=limit
             )
         except PayloadError as error:
             return Outcome(ending=Ending.INVALID, error=error)
-        return Outcome(ending=Ending.RETURNED, value=outcome.value, encoded=encoded)
+        return Outcome(RETURNED, outcome.value, encoded)
 
     async def _after(self, context: TaskExecutionContext, outcome: Outcome) -> None:
         for hook in self._hooks(outcome):
@@ -215,26 +196,26 @@ class Runner:
         if self._config.on_failure is not None and not outcome.succeeded:
             yield self._config.on_failure
 
-    def _conclude(self, run: Run, definition: Task[..., Any], outcome: Outcome) -> None:
+    def _conclude(self, run: Run, context: TaskExecutionContext, outcome: Outcome) -> None:
         if run.stopped is None and outcome.ending is RETURNED:
             run.settlement = completed(run.job, outcome)
         else:
-            run.settlement = self._settled(run, definition, outcome)
+            run.settlement = self._settled(run, context, outcome)
         if self._announcer.enabled:
             run.settlement = self._announcer.closing(run, run.settlement)
-        self._holdings.end(run)
+        self._holdings.end(run, self._loop.time())
         if run.stopped is not None and run.lost:
             self._announcer.rejected(run)
         self.start()
 
-    def _settled(self, run: Run, definition: Task[..., Any], outcome: Outcome) -> Settlement:
+    def _settled(self, run: Run, context: TaskExecutionContext, outcome: Outcome) -> Settlement:
         try:
             return settle(
                 run.job,
                 outcome,
                 run.stopped,
-                noticed=run.context is not None and run.context.noticed,
-                is_retryable=definition.retry_policy.is_retryable,
+                noticed=context.noticed,
+                is_retryable=context.definition.retry_policy.is_retryable,
             )
         except Exception as error:  # an exception of the task's that cannot even be described
             logger.exception("%s %s: its outcome is unreadable", run.job.task, run.job.id)
@@ -289,6 +270,11 @@ class Runner:
             handle.cancel()
         if handles:
             await asyncio.wait(handles, timeout=STOPPING)
+
+
+def _broken_off(run: Run, error: BaseException) -> Outcome:
+    stopped = isinstance(error, asyncio.CancelledError) and run.stopped is not None
+    return Outcome(ending=Ending.STOPPED if stopped else Ending.RAISED, error=error)
 
 
 async def _call(hook: Any, *args: object) -> None:

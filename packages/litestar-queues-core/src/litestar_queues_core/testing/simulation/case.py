@@ -41,11 +41,11 @@ class Case:
     delivery: int = 0
     cancel_requested: bool = False
     was_cancelled: bool = False
-    started: set[int] = field(default_factory=set)
-    returned: set[int] = field(default_factory=set)
-    settled: set[int] = field(default_factory=set)
-    orphaned: set[int] = field(default_factory=set)
-    running: list[Code] = field(default_factory=list)
+    started: set[int] = field(default_factory=set[int])
+    returned: set[int] = field(default_factory=set[int])
+    settled: set[int] = field(default_factory=set[int])
+    orphaned: set[int] = field(default_factory=set[int])
+    running: list[Code] = field(default_factory=list[Code])
     ended: Status | None = None
 
     @property

@@ -34,9 +34,9 @@ class Report:
     """
 
     histories: int = 0
-    violations: dict[int, str] = field(default_factory=dict)
-    counts: Counter[str] = field(default_factory=Counter)
-    faults: Counter[str] = field(default_factory=Counter)
+    violations: dict[int, str] = field(default_factory=dict[int, str])
+    counts: Counter[str] = field(default_factory=Counter[str])
+    faults: Counter[str] = field(default_factory=Counter[str])
     virtual_seconds: float = 0.0
     seconds: float = 0.0
 

@@ -333,6 +333,10 @@ class History:
         return None
 
 
+def _unheard(unraisable: object) -> None:
+    """Say nothing."""
+
+
 def _close(coroutine: Coroutine[Any, Any, Any]) -> None:
     """Unwind it; its clean-up may wait for something new, again and again."""
     for _ in range(100):
@@ -344,7 +348,7 @@ def _close(coroutine: Coroutine[Any, Any, Any]) -> None:
 def _bury(loop: VirtualLoop) -> None:
     """Close what was left unfinished, so that it does not speak up when it is collected."""
     loop.set_exception_handler(lambda loop, context: None)
-    hook, sys.unraisablehook = sys.unraisablehook, lambda unraisable: None
+    hook, sys.unraisablehook = sys.unraisablehook, _unheard
     try:
         for task in asyncio.all_tasks(loop):
             task._log_destroy_pending = False  # type: ignore[attr-defined]

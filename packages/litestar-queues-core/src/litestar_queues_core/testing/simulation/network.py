@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
@@ -184,6 +184,6 @@ class Reach:
         self._process = process
 
     @asynccontextmanager
-    async def open(self) -> AsyncIterator[Any]:
+    async def open(self) -> AsyncGenerator[Any]:
         """Open the way to the store."""
         yield SimulatedStore(self._network, self._process)
