@@ -10,10 +10,12 @@ from litestar_queues_core.model import NewJob, Status
 from litestar_queues_core.settlements import Enqueued
 from litestar_queues_sql import keys
 from litestar_queues_sql.jobs import announce
-from litestar_queues_sql.rows import NEW, Row, new_row, status_of
+from litestar_queues_sql.rows import NEW, PLAIN, Row, new_row, status_of
 from litestar_queues_sql.script import NOW, Script, Sql
 
 _INSERT = Sql("INSERT INTO $job ($new) $rows $skip", new=NEW)
+_INSERT_PLAIN = Sql("INSERT INTO $job ($plain) $rows $skip", plain=PLAIN)
+_WIDTH = PLAIN.count(",") + 1
 _NEWEST_FINISHED = Sql("SELECT id FROM $history ORDER BY id DESC LIMIT 1")
 _FINISHED = Sql("SELECT id FROM $history WHERE id $among")
 _KNOWN = Sql("SELECT id FROM $job WHERE id $among")
@@ -32,7 +34,10 @@ def enqueue(jobs: Sequence[NewJob]) -> Script[list[Enqueued]]:
     known = yield from _finished(list(rows))
     lost = yield from _take_keys(jobs, known, now_ms)
     new = rows.values() if not (known or lost) else _without(rows, {*known, *lost})
-    yield _INSERT.many(list(new))
+    plain = [row for row in new if len(row) == _WIDTH]
+    yield _INSERT_PLAIN.many(plain)
+    if len(plain) < len(new):
+        yield _INSERT.many([row for row in new if len(row) > _WIDTH])
     yield announce([(row[_LANE], row[_DUE]) for row in new], now_ms)
     answers = (yield from _losers(jobs, lost)) if lost else {}
     return [

@@ -41,11 +41,10 @@ Moment: TypeAlias = Literal["started", "finished", "forever"]
 _MOMENTS: dict[int, Moment] = {STARTED: "started", FINISHED: "finished", FOREVER: "forever"}
 _CODES = {moment: code for code, moment in _MOMENTS.items()}
 
-NEW = """
-    id, status, lane, job_rank, due_ms, expires_ms, enqueued_ms,
-    job_key, key_frees, job_group, spec, meta, payload
-"""
-"""The columns that an enqueue fills, as :func:`new_row` gives them."""
+PLAIN = "id, status, lane, job_rank, due_ms, enqueued_ms, spec, payload"
+"""The columns that every enqueue fills, as :func:`new_row` gives them."""
+NEW = f"{PLAIN}, expires_ms, job_key, key_frees, job_group, meta"
+"""With those that few fill: each parameter of a statement costs a quarter of a microsecond."""
 
 Row = Sequence[Any]
 
@@ -61,26 +60,31 @@ def read_rule(key: str, frees: int) -> KeyRule:
 
 
 def new_row(new: NewJob, now_ms: int) -> tuple[Any, ...]:
-    """Return the row of a job that is enqueued now."""
+    """Return the row of a job that is enqueued now: the :data:`PLAIN` one, or the :data:`NEW`."""
     spec, rule, meta = new.spec, new.key, new.meta
     due_ms = now_ms + new.delay_ms if new.due_ms is None else new.due_ms
     expires_ms = new.expires_ms
     if expires_ms is None and new.expires_in_ms is not None:
         expires_ms = due_ms + new.expires_in_ms
-    return (
+    plain = (
         new.id,
         SCHEDULED if due_ms > now_ms else PENDING,
         spec.lane,
         -spec.priority,
         due_ms,
-        expires_ms,
         now_ms,
+        spec.encoded or encode_spec(spec),
+        new.payload,
+    )
+    if rule is None and meta is None and expires_ms is None:
+        return plain
+    return (
+        *plain,
+        expires_ms,
         rule.key if rule else None,
         frees_code(rule) if rule else None,
         meta.group if meta else None,
-        spec.encoded or encode_spec(spec),
         encode_meta(meta) if meta else None,
-        new.payload,
     )
 
 
