@@ -163,9 +163,11 @@ def demo(session: nox.Session) -> None:
 
 @nox.session
 def chaos(session: nox.Session) -> None:
-    """Kill workers for a long time and count what is lost."""
+    """Kill workers, stop them and fill the disk for a long time, and count what is lost."""
     install(session, "test")
-    session.run("python", "tests/chaos/kill.py", *session.posargs)
+    session.run("python", "tests/chaos/kill.py")
+    run = ["--store=sqlite", "--faults=kill,stop,block,disk", "--seconds=480", "--verbose"]
+    session.run("python", "-m", "litestar_queues_core.testing.chaos", *run, *session.posargs)
 
 
 @nox.session

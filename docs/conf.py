@@ -22,6 +22,7 @@ for known in (
     Outcome,
     protocols.BackendConfig,
     protocols.EventSink,
+    protocols.ExecutionConfig,
     protocols.Serializer,
 ):
     setattr(config, known.__name__, known)

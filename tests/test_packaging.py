@@ -83,8 +83,8 @@ def test_a_backend_is_found_by_its_name(name: str) -> None:
     assert hasattr(found.load(), "open")
 
 
-def test_a_missing_adapter_is_named_with_its_extra() -> None:
-    message = r"pip install 'litestar-queues\[not-there\]'"
+def test_a_missing_adapter_is_named() -> None:
+    message = "^the 'not-there' adapter is not in this version of litestar-queues"
 
     with pytest.raises(MissingAdapterError, match=message), adapter("not_there"):
         import litestar_queues_not_there  # noqa: F401

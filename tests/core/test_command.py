@@ -25,7 +25,7 @@ from litestar_queues_core.errors import (
     StoreUnavailable,
     UnknownBackendError,
 )
-from litestar_queues_core.exits import WRONG, exit_code
+from litestar_queues_core.exits import UNABLE, WRONG, exit_code
 from litestar_queues_core.stores.memory import MemoryBackendConfig
 from litestar_queues_core.target import load, service_of
 from litestar_queues_core.worker.supervisor import CANNOT_START, PARENT
@@ -333,6 +333,8 @@ async def test_a_killed_process_is_replaced_and_its_jobs_run_again(folder: Path)
         (["app"], "'app' must have the form module:attribute, for example app:service"),
         (["nowhere:service"], "there is no module 'nowhere': call this in the directory"),
         (["app:greetin"], "did you mean app:greeting?"),
+        (["app:gret"], "did you mean app:greeting?"),
+        (["app:Clsed"], "did you mean app:closed?"),
         (["app:zzz"], "did you mean app:closed?"),
         (["app:number"], "'app:number' gives 5; it must be a QueueService, a QueueConfig,"),
         (["app:sends"], "which needs arguments; it must be a QueueService"),
@@ -385,8 +387,8 @@ def test_an_import_that_fails_shows_where(folder: Path, capsys: pytest.CaptureFi
     assert 'broken.py", line 3' in capsys.readouterr().err
 
 
-def test_a_supervisor_gives_up_on_wrong_settings() -> None:
-    assert CANNOT_START == WRONG
+def test_a_supervisor_gives_up_on_wrong_settings_and_missing_abilities() -> None:
+    assert sorted(CANNOT_START) == [WRONG, UNABLE]
 
 
 @pytest.mark.parametrize("arguments", [[], ["worker"], ["worker", "app:service", "--bogus"]])
@@ -463,5 +465,7 @@ async def test_a_target_that_opens_its_service_keeps_it_open() -> None:
 
 def test_attributes_of_attributes_are_found(folder: Path) -> None:
     assert load("app:in_memory.config").queue_backend == "memory"
-    with pytest.raises(ConfigError, match="has no attribute 'confg'"):
+    with pytest.raises(
+        ConfigError, match=r"no attribute 'confg'; did you mean app:in_memory\.config"
+    ):
         load("app:in_memory.confg")

@@ -15,11 +15,7 @@ from litestar_queues_core.ids import (
     new_job_id,
     new_job_ids,
     new_lease_id,
-    pack_id,
-    unpack_id,
 )
-
-texts = st.uuids().map(str)
 
 
 def test_a_job_id_is_a_uuid_of_version_7_with_the_time_it_was_made() -> None:
@@ -89,17 +85,6 @@ def test_a_forked_child_does_not_repeat_its_parent(monkeypatch: pytest.MonkeyPat
 
     assert UUID(theirs).version == 7
     assert theirs[24:] != mine[24:]
-
-
-@given(texts)
-def test_a_packed_id_can_be_unpacked(text: str) -> None:
-    assert len(pack_id(text)) == 16
-    assert unpack_id(pack_id(text)) == text
-
-
-@given(texts, texts)
-def test_packed_ids_sort_as_their_texts_do(first: str, second: str) -> None:
-    assert (pack_id(first) < pack_id(second)) is (first < second)
 
 
 def test_lease_ids_are_random() -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+import importlib
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +22,7 @@ from litestar_queues_core import (
     task,
 )
 from litestar_queues_core.config import EventHistoryConfig
+from litestar_queues_core.errors import UnknownBackendError
 from litestar_queues_core.events import InMemoryEventSink
 from litestar_queues_core.model import Event
 from litestar_queues_core.protocols import EventSink
@@ -70,6 +74,25 @@ class RaisingSink:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("litestar_queues_core.publishing.PATIENCE", 0.05)
+
+
+@pytest.fixture
+def acme_sink(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], list[str]]]:
+    """A distribution with a sink called ``acme``; returns what that has got."""
+    folder = tmp_path / "acme_queues-1.0.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-queues\nVersion: 1.0\n")
+    (folder / "entry_points.txt").write_text(
+        "[litestar_queues.event_sinks]\nacme = acme_queues_sink:Sink\n"
+    )
+    (tmp_path / "acme_queues_sink.py").write_text(
+        "got = []\n\n\n"
+        "class Sink:\n    async def publish(self, events):\n"
+        "        got.extend(event.type for event in events)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    yield lambda: importlib.import_module("acme_queues_sink").got
+    sys.modules.pop("acme_queues_sink", None)
 
 
 async def test_a_drain_does_not_wait_for_what_is_emitted_after_it() -> None:
@@ -398,3 +421,31 @@ async def test_an_event_that_its_task_has_given_up_counts_as_undelivered() -> No
         await result.wait(SOON)
 
     assert "could not be delivered" in str(result.error)
+
+
+@pytest.mark.parametrize("several", [False, True], ids=["one", "among others"])
+async def test_a_sink_can_be_named(acme_sink: Callable[[], list[str]], several: bool) -> None:
+    @task("quiet")
+    async def quiet() -> None: ...
+
+    beside = InMemoryEventSink()
+    sink: Any = ["acme", beside] if several else "acme"
+    config = QueueConfig(
+        queue_backend="memory", event_config=QueueEventConfig(enabled=True, sink=sink)
+    )
+    async with QueueService(config) as service:
+        await service.enqueue(quiet)
+
+    assert acme_sink() == ["job.enqueued"]
+    assert beside.types() == (["job.enqueued"] if several else [])
+
+
+async def test_a_sink_that_is_not_installed_stops_the_start() -> None:
+    sink: Any = ["nope"]
+    config = QueueConfig(
+        queue_backend="memory", event_config=QueueEventConfig(enabled=True, sink=sink)
+    )
+    service = QueueService(config)
+    with pytest.raises(UnknownBackendError, match="no event sink is called 'nope'"):
+        await service.__aenter__()
+    assert service.loop is None

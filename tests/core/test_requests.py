@@ -125,11 +125,14 @@ def test_injected_parameters_need_not_be_given() -> None:
     [
         ({"options": Options("now")}, "'options.when' must be date, not str"),  # type: ignore[arg-type]
         ({"options": None}, "'options' must be exactly Options, not NoneType"),
-        ({"names": [datetime.now(UTC)]}, r"'names\[0\]' is a datetime, which its annotation"),
+        ({"names": [datetime.now(UTC)]}, r"'names\[0\]' is of type datetime, which its annotation"),
         ({"names": float("nan")}, "'names' is nan, which JSON cannot express"),
         ({"names": {"a": [float("inf")]}}, r"\"names\['a'\]\[0\]\" is inf"),
         ({"names": {(1, 2): 3}}, r"names.* is a key and must be text, not tuple"),
-        ({"free": print}, "'free' is a builtin_function_or_method, which cannot travel; possible"),
+        (
+            {"free": print},
+            "'free' is of type builtin_function_or_method, which cannot travel; possible",
+        ),
         ({"free": {1: 2}}, "'free' has the key 1; keys must be text"),
     ],
 )
@@ -399,7 +402,7 @@ def test_a_result_that_cannot_travel_says_where() -> None:
     @task("give")
     def give() -> dict[str, list[str]]: ...  # type: ignore[empty-body]
 
-    with pytest.raises(PayloadError, match=r"give\(\): the result\['a'\]\[1\] is a datetime"):
+    with pytest.raises(PayloadError, match=r"give\(\): the result\['a'\]\[1\] is of type datetime"):
         encode_result(give, {"a": ["x", datetime.now(UTC)]}, SERIALIZER)
     with pytest.raises(PayloadError, match=r"give\(\): the result has the key 1"):
         encode_result(give, {1: []}, SERIALIZER)

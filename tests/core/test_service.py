@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -19,6 +22,7 @@ from litestar_queues_core import (
     PayloadTooLargeError,
     QueueConfig,
     QueueError,
+    QueueEventConfig,
     QueueService,
     ResultExpired,
     Status,
@@ -30,10 +34,41 @@ from litestar_queues_core import (
     get_current_task_context,
     task,
 )
+from litestar_queues_core.events import InMemoryEventSink
 from litestar_queues_core.ids import new_job_id
+from litestar_queues_core.model import NewJob
+from litestar_queues_core.settlements import Enqueued, Settlement
 from litestar_queues_core.stores.memory import MemoryBackendConfig
+from litestar_queues_core.stores.memory.store import MemoryStore
 
 SOON = 5.0
+
+
+class TransactionalStore(MemoryStore):
+    """Leaves jobs with the caller, whose session is a list."""
+
+    def accepts(self, session: object) -> bool:
+        return isinstance(session, list)
+
+    async def enqueue_in(self, session: Any, jobs: Sequence[NewJob]) -> list[Enqueued]:
+        return self.enqueue_in_sync(session, jobs)
+
+    def enqueue_in_sync(self, session: Any, jobs: Sequence[NewJob]) -> list[Enqueued]:
+        session.extend(jobs)
+        return [Enqueued(id=job.id) for job in jobs]
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[list[NewJob]]:
+        yield []
+
+    async def settle_in(self, session: Any, settlement: Settlement) -> None:
+        raise AssertionError("no attempt is made here")
+
+
+class TransactionalBackend:
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[TransactionalStore]:
+        yield TransactionalStore()
 
 
 async def test_a_task_can_be_named(service: QueueService) -> None:
@@ -65,6 +100,48 @@ async def test_wrong_arguments_are_refused_at_enqueue(service: QueueService) -> 
     with pytest.raises(TypeError, match="unexpected keyword argument 'c'"):
         await service.enqueue(add, 1, 2, c=3)
     assert not (await service.count()).counts
+
+
+async def test_what_is_no_task_is_refused_with_the_fix(service: QueueService) -> None:
+    def plain() -> None: ...
+
+    @task
+    async def decorated() -> None: ...
+
+    wrong: list[Any] = [plain, decorated.call(), None, 5]
+    for one in wrong:
+        with pytest.raises(TypeError, match=r"is not a task; decorate it with @task"):
+            await service.enqueue(one)
+    wrong = [decorated, plain, "decorated"]
+    for one in wrong:
+        with pytest.raises(TypeError, match=r"takes calls, task\.call\(\.\.\.\), not"):
+            await service.enqueue_many([decorated.call(), one])
+    assert not (await service.count()).counts
+
+
+@pytest.mark.parametrize("config", ["memory", None, {}, QueueConfig])
+def test_a_service_takes_a_configuration(config: Any) -> None:
+    with pytest.raises(TypeError, match=r"QueueService\(\) takes a QueueConfig\(\.\.\.\), not "):
+        QueueService(config)
+
+
+async def test_a_job_of_an_open_transaction_is_not_announced() -> None:
+    """Whether there will be a job is known when the caller commits, and then only to the store."""
+
+    @task
+    async def send() -> None: ...
+
+    sink = InMemoryEventSink()
+    events = QueueEventConfig(enabled=True, sink=sink)
+    config = QueueConfig(queue_backend=TransactionalBackend(), event_config=events)
+    session: list[NewJob] = []
+    async with QueueService(config) as service:
+        first = await service.enqueue(send, session=session)
+        (second,) = await service.enqueue_many([send.call()], session=session)
+        alone = await service.enqueue(send)
+
+    assert [job.id for job in session] == [first.id, second.id]
+    assert [event.job_id for event in sink.events] == [alone.id]
 
 
 async def test_arguments_beyond_the_limit_are_refused_with_the_fix() -> None:
@@ -289,7 +366,7 @@ def test_outside_a_task_there_is_no_context() -> None:
     ("config", "error", "message"),
     [
         (QueueConfig(), ConfigError, r"queue_backend must be given: 'memory', or one of those"),
-        (QueueConfig(queue_backend="redis"), MissingAdapterError, r"litestar-queues\[redis\]"),
+        (QueueConfig(queue_backend="redis"), MissingAdapterError, "the 'redis' adapter is not"),
         (
             QueueConfig(queue_backend="mongo"),
             UnknownBackendError,
@@ -301,6 +378,14 @@ def test_outside_a_task_there_is_no_context() -> None:
             r"cannot import the task module 'no\.such\.module'",
         ),
         (
+            QueueConfig(
+                queue_backend="memory",
+                event_config=QueueEventConfig(enabled=True, sink="no_such_sink"),
+            ),
+            UnknownBackendError,
+            "no event sink is called 'no_such_sink'",
+        ),
+        (
             QueueConfig(queue_backend="memory", execution_backends=("rocket",)),
             UnknownBackendError,
             "rocket",
@@ -310,9 +395,11 @@ def test_outside_a_task_there_is_no_context() -> None:
 async def test_settings_that_cannot_work_fail_at_start_with_the_fix(
     config: QueueConfig, error: type[QueueError], message: str
 ) -> None:
+    service = QueueService(config)
     with pytest.raises(error, match=message):
-        async with QueueService(config) as service, Worker(service):
+        async with service, Worker(service):
             pass
+    assert service.loop is None
 
 
 async def test_an_option_whose_ability_the_store_lacks_is_refused_with_both_names() -> None:

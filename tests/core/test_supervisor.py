@@ -174,9 +174,10 @@ async def test_crashes_are_replaced_too_also_with_the_code_for_wrong_settings_la
         assert shown.times("log worker process 1 exited with code") == 2
 
 
-async def test_wrong_settings_end_everything(tmp_path: Path) -> None:
-    async with family(tmp_path, processes=2, codes=(2, 2)) as shown:
-        assert await shown.end() == 2
+@pytest.mark.parametrize("code", [2, 4], ids=["wrong settings", "a missing ability"])
+async def test_what_cannot_work_ends_everything(tmp_path: Path, code: int) -> None:
+    async with family(tmp_path, processes=2, codes=(code, code)) as shown:
+        assert await shown.end() == code
         assert shown.times("started 1") <= 1
         assert shown.times("log worker process") >= 1
 

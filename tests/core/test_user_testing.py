@@ -37,6 +37,22 @@ async def test_drain_runs_what_is_due_and_what_that_enqueues(service: QueueServi
     assert counts[Status.SCHEDULED] == 1
 
 
+async def test_the_log_counts_jobs_in_plain_words(
+    service: QueueService, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", logger="litestar_queues.worker")
+
+    @task
+    async def quick() -> None: ...
+
+    for number in (1, 2):
+        await service.enqueue_many([quick.call()] * number)
+        await drain(service)
+
+    stops = [line for line in caplog.messages if "stopped" in line]
+    assert [line.partition("; ")[2] for line in stops] == ["it ran 1 job", "it ran 2 jobs"]
+
+
 async def test_assert_enqueued_finds_the_job_with_those_arguments(service: QueueService) -> None:
     @task("mail.send")
     async def send(to: str, subject: str = "hello") -> None: ...

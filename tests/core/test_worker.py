@@ -572,3 +572,8 @@ async def test_a_hook_that_raises_cancelled_error_fails_its_attempt(service: Que
         result = await (await service.enqueue(plain)).wait(SOON)
 
     assert result.status is Status.FAILED
+
+
+def test_a_worker_takes_a_service_only() -> None:
+    with pytest.raises(TypeError, match=r"Worker\(\) takes a QueueService, not"):
+        Worker("memory")  # type: ignore[arg-type]

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 from litestar import Litestar, get, post
+from litestar.config.app import AppConfig
 from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath
 from litestar.testing import AsyncTestClient
@@ -143,6 +144,17 @@ async def test_one_plugin_serves_an_application_that_is_made_twice() -> None:
         assert await (await first.state.queue_service.enqueue(double, 2)).value(timeout=5) == 4
 
 
+def test_registering_twice_is_registering_once() -> None:
+    plugin = QueuePlugin(QueueConfig(queue_backend="memory"))
+    settings = AppConfig(plugins=[plugin])
+    plugin.on_app_init(settings)
+    once = [*settings.lifespan], [*settings.plugins], dict(settings.dependencies)
+
+    plugin.on_app_init(settings)
+
+    assert (settings.lifespan, settings.plugins, settings.dependencies) == once
+
+
 async def test_the_dependency_can_have_another_name(make_app: MakeApp) -> None:
     @get("/")
     async def handler(jobs: NamedDependency[QueueService]) -> str:
@@ -195,7 +207,7 @@ def test_a_dependency_of_the_same_name_is_not_overwritten(make_app: MakeApp) -> 
 @pytest.mark.parametrize(
     ("backend", "error", "message"),
     [
-        ("redis", MissingAdapterError, r"pip install 'litestar-queues\[redis\]'"),
+        ("redis", MissingAdapterError, "the 'redis' adapter is not in this version"),
         ("rabbit", UnknownBackendError, r"'rabbit'; installed: .*sqlite"),
     ],
 )
@@ -253,3 +265,8 @@ async def test_starting_says_where_jobs_are_kept(
         pass
 
     assert f"jobs are kept in {tmp_path}/.litestar-queues/queue.db" in caplog.text
+
+
+def test_a_plugin_takes_a_queue_config_only() -> None:
+    with pytest.raises(ConfigError, match=r"QueuePlugin\(config=\.\.\.\) must be a QueueConfig"):
+        QueuePlugin(config={"queue_backend": "memory"})  # type: ignore[arg-type]

@@ -9,10 +9,12 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, assert_type
 
-from litestar_queues_core import QueueConfig, QueueService, Worker, task
+from litestar_queues_core import QueueConfig, QueueEventConfig, QueueService, Worker, task
+from litestar_queues_core.events import InMemoryEventSink
+from litestar_queues_core.executors.process import ProcessExecutionConfig
 from litestar_queues_core.model import Job
 from litestar_queues_core.results import TaskResult
-from litestar_queues_core.settlements import CancelOutcome, Page, QueueCounts
+from litestar_queues_core.settlements import CancelOutcome, Enqueued, JobQuery, Page, QueueCounts
 from litestar_queues_core.stores.memory import MemoryBackendConfig
 from litestar_queues_core.task import AsyncTask, SyncTask, Task, TaskCall
 
@@ -103,6 +105,8 @@ async def a_service_is_looked_through(service: QueueService) -> None:
     assert_type(await service.cancel("id", running=False), CancelOutcome)
     assert_type(await service.revive("id"), TaskResult[Any])
     assert_type(await service.count(), QueueCounts)
+    assert_type(await service.cancel_all(queue="math"), dict[str, CancelOutcome])
+    assert_type(await service.revive_all(JobQuery(queue="math")), dict[str, Enqueued])
     page = await service.find(status="failed", queue="math")
     assert_type(page, Page)
     assert_type(page.jobs, Sequence[Job])
@@ -113,6 +117,15 @@ async def a_core_user_opens_a_service_and_a_worker() -> None:
         assert_type(service, QueueService)
         async with Worker(service, concurrency=10, lease=timedelta(seconds=30)) as worker:
             assert_type(worker, Worker)
+
+
+def tasks_and_events_go_where_the_settings_name_or_configure() -> None:
+    process, sink = ProcessExecutionConfig(), InMemoryEventSink()
+
+    QueueConfig(execution_backend=process, execution_backends=["gpu", process])
+    QueueConfig(execution_backend=5)  # type: ignore[arg-type]
+    QueueEventConfig(sink=["broker", sink])
+    QueueEventConfig(sink=5)  # type: ignore[arg-type]
 
 
 def a_task_can_be_kept_and_passed_on() -> None:

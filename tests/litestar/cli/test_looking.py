@@ -53,6 +53,12 @@ def test_a_list_is_newest_first_and_goes_on_at_a_cursor(litestar_queues: Command
     assert f"--cursor {first['cursor']}" in litestar_queues("list", "--limit", "2")
 
 
+def test_a_cursor_that_is_none_is_refused(litestar_queues: CommandLine) -> None:
+    assert "'zz' is no cursor of this store" in litestar_queues.complaint(
+        "list", "--cursor", "zz", code=2
+    )
+
+
 def test_a_list_can_be_narrowed(litestar_queues: CommandLine) -> None:
     note, fail = litestar_queues.enqueue(("note", "a"), ("fail",))
     keyed = litestar_queues.enqueue(("note", "b"), key="the-key", run_after=600)

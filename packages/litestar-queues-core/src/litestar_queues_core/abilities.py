@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TypeVar, cast
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from litestar_queues_core.config import QueueConfig
 from litestar_queues_core.errors import MissingAbilityError
-from litestar_queues_core.protocols import Store, SupportsEventLog
+from litestar_queues_core.protocols import Store, SupportsEventLog, SupportsSchedules
+
+if TYPE_CHECKING:
+    from litestar_queues_core.task import Task
 
 T = TypeVar("T")
 
@@ -22,8 +26,8 @@ def require(store: Store, ability: type[T], option: str) -> T:
     return cast(T, store)
 
 
-def check_abilities(store: Store, config: QueueConfig) -> None:
-    """Check that *store* can do what the settings ask for.
+def check_abilities(store: Store, config: QueueConfig, tasks: Iterable[Task[..., Any]]) -> None:
+    """Check that *store* can do what the settings and *tasks* ask for.
 
     Raises:
         MissingAbilityError: It cannot.
@@ -31,3 +35,8 @@ def check_abilities(store: Store, config: QueueConfig) -> None:
     events = config.event_config
     if events is not None and events.enabled and events.history is not None:
         require(store, SupportsEventLog, "QueueEventConfig.history")
+    if config.initialize_schedules:
+        for task in tasks:
+            if task.schedule is not None:
+                option = "cron=" if task.schedule.cron else "interval="
+                require(store, SupportsSchedules, f"{option} of task {task.name!r}")

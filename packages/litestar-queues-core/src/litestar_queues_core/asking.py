@@ -6,7 +6,6 @@ import asyncio
 import logging
 import math
 import random
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
@@ -60,34 +59,44 @@ class Enqueuer:
         A job of which that could not be found out within 30 seconds has an ``EnqueueUnknown``
         as its error.
         """
+        until = _now() + self._patience
         try:
-            return await ask(self._store.enqueue(jobs))
+            return await _ask_until(until, self._store.enqueue(jobs))
         except StoreUnavailable as error:
             logger.warning("enqueue of %d jobs: %s; asking what was taken", len(jobs), error)
-            return await self._find_out(jobs, error)
+            return await self._find_out(jobs, until, error)
 
-    async def _find_out(self, jobs: Sequence[NewJob], cause: Exception) -> Sequence[Enqueued]:
+    async def _find_out(
+        self, jobs: Sequence[NewJob], until: float, cause: Exception
+    ) -> Sequence[Enqueued]:
         known: dict[str, Enqueued] = {}
-        until = time.monotonic() + self._patience
         failures = 0
-        while len(known) < len(jobs) and time.monotonic() < until:
+        while len(known) < len(jobs) and _now() < until:
             missing = [job for job in jobs if job.id not in known]
             failures += 1
             try:
-                for found in await self._taken(missing):
+                for found in await self._taken(missing, until):
                     known[found.id] = found
                 missing = [job for job in missing if job.id not in known]
                 if missing:
-                    answers = await ask(self._store.enqueue(missing))
+                    answers = await _ask_until(until, self._store.enqueue(missing))
                     known |= {job.id: answer for job, answer in zip(missing, answers, strict=True)}
             except StoreUnavailable as error:
                 cause = error
-                await asyncio.sleep(min(pause(failures), max(0.0, until - time.monotonic())))
+                await asyncio.sleep(min(pause(failures), max(0.0, until - _now())))
         return [known.get(job.id) or _unknown(job, cause) for job in jobs]
 
-    async def _taken(self, jobs: Sequence[NewJob]) -> list[Enqueued]:
-        found = await ask(self._store.get([job.id for job in jobs]))
+    async def _taken(self, jobs: Sequence[NewJob], until: float) -> list[Enqueued]:
+        found = await _ask_until(until, self._store.get([job.id for job in jobs]))
         return [Enqueued(id=job.id, status=job.status) for job in found if job is not None]
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+async def _ask_until(until: float, call: Awaitable[T]) -> T:
+    return await ask(call, deadline=min(CALL_DEADLINE, max(0.0, until - _now())))
 
 
 def _unknown(job: NewJob, cause: Exception) -> Enqueued:

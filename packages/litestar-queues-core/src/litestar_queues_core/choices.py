@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from litestar_queues_core.config import QueueConfig, WorkerConfig
 from litestar_queues_core.discovery import BACKENDS, installed, load_backend, load_executor
@@ -36,14 +36,14 @@ def backend_of(config: QueueConfig) -> BackendConfig:
     return backend
 
 
-def executor_name(choice: Any) -> str:
+def executor_name(choice: str | ExecutionConfig) -> str:
     """Return the name under which tasks find an executor."""
-    return choice if isinstance(choice, str) else str(choice.name)
+    return choice if isinstance(choice, str) else choice.name
 
 
 def _configured(config: QueueConfig) -> list[ExecutionConfig]:
     choices, default = [*config.execution_backends], config.execution_backend
-    if default not in choices and default not in map(executor_name, choices):
+    if not any(default in (one, executor_name(one)) for one in choices):
         choices.append(default)
     return [
         cast(ExecutionConfig, load_executor(choice)() if isinstance(choice, str) else choice)

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import (
+    Awaitable,
+    Callable,
+    Iterable,
+    Mapping,
+    Sequence,
+    Set as AbstractSet,
+)
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from litestar_queues_core.errors import ConfigError
 from litestar_queues_core.model import Retention
@@ -15,7 +22,7 @@ from litestar_queues_core.model import Retention
 if TYPE_CHECKING:
     from litestar_queues_core.context import TaskExecutionContext
     from litestar_queues_core.outcome import Outcome
-    from litestar_queues_core.protocols import BackendConfig, EventSink, Serializer
+    from litestar_queues_core.protocols import BackendConfig, EventSink, ExecutionConfig, Serializer
 
 NAME = re.compile(r"[A-Za-z0-9_.:/-]{1,100}")
 
@@ -76,6 +83,37 @@ def choice(value: object, setting: str, choices: Sequence[object]) -> None:
         )
 
 
+def instance(value: object, setting: str, kind: type[Any], *, optional: bool = False) -> None:
+    """Check that *value* is a *kind*, or ``None`` if it is *optional*.
+
+    Raises:
+        ConfigError: It is not.
+    """
+    if not (isinstance(value, kind) or (optional and value is None)):
+        wanted = f"{kind.__name__} or None" if optional else kind.__name__
+        raise ConfigError(f"{setting} must be of type {wanted}, not {value!r}")
+
+
+def several(value: object, setting: str, what: str) -> tuple[Any, ...]:
+    """Return the items of a list, tuple or set; *what* says in the plural what they are.
+
+    Raises:
+        ConfigError: It is none of them; nor is a text.
+    """
+    if isinstance(value, str):
+        raise ConfigError(f"{setting} must be a list of {what}: [{value!r}]")
+    if not isinstance(value, Sequence | AbstractSet):
+        raise ConfigError(f"{setting} must be a list of {what}, not {value!r}")
+    return tuple(cast(Iterable[Any], value))
+
+
+def offers(value: object, *methods: str) -> bool:
+    """Return whether *value* is an object that has these methods; a class is none yet."""
+    return not isinstance(value, type) and all(
+        callable(getattr(value, method, None)) for method in methods
+    )
+
+
 @dataclass(kw_only=True, slots=True)
 class WorkerConfig:
     """How a worker process runs jobs.
@@ -122,9 +160,9 @@ class WorkerConfig:
 
     def __post_init__(self) -> None:
         choice(self.placement, "WorkerConfig.placement", ("app", "external"))
-        if isinstance(self.queues, str):
-            raise ConfigError(f"WorkerConfig.queues must be a list of names: [{self.queues!r}]")
-        for queue in (*self.queues, *self.queue_concurrency):
+        instance(self.queue_concurrency, "WorkerConfig.queue_concurrency", Mapping)
+        queues = several(self.queues, "WorkerConfig.queues", "names")
+        for queue in (*queues, *self.queue_concurrency):
             name(queue, "a queue of WorkerConfig")
         whole(self.concurrency, "WorkerConfig.concurrency", least=1, most=10_000)
         whole(self.processes, "WorkerConfig.processes", least=1, most=1000)
@@ -140,6 +178,10 @@ class WorkerConfig:
             self.poll_interval = seconds(
                 self.poll_interval, "WorkerConfig.poll_interval", least=0.001
             )
+        for setting in ("lifespan", "before_job", "after_job", "on_failure"):
+            value = getattr(self, setting)
+            if value is not None and not callable(value):
+                raise ConfigError(f"WorkerConfig.{setting} must be a function, not {value!r}")
 
 
 @dataclass(kw_only=True, slots=True)
@@ -162,7 +204,7 @@ class QueueEventConfig:
 
     Attributes:
         enabled: Whether anything is published at all.
-        sink: An :class:`EventSink` or several.
+        sink: An :class:`EventSink`, or the name of an installed one, or several of them.
         channels_backend: A Litestar channels backend (Litestar distribution only).
         strict: What an attempt has published must be delivered before it may complete.
         publish_task_channel: Publish on ``queues:job:<id>``.
@@ -173,7 +215,7 @@ class QueueEventConfig:
     """
 
     enabled: bool = False
-    sink: EventSink | Sequence[EventSink] | None = None
+    sink: EventSink | str | Sequence[EventSink | str] | None = None
     channels_backend: Any = None
     strict: bool = False
     publish_task_channel: bool = True
@@ -182,12 +224,31 @@ class QueueEventConfig:
     history: EventHistoryConfig | None = None
     stream: Any = None
 
+    def __post_init__(self) -> None:
+        for setting in (
+            "enabled",
+            "strict",
+            "publish_task_channel",
+            "publish_queue_channel",
+            "publish_global_lifecycle",
+        ):
+            instance(getattr(self, setting), f"QueueEventConfig.{setting}", bool)
+        instance(self.history, "QueueEventConfig.history", EventHistoryConfig, optional=True)
+        for sink in self.sinks:
+            if not (isinstance(sink, str) or offers(sink, "publish")):
+                raise ConfigError(
+                    f"QueueEventConfig.sink must be the name of an event sink, or an object with "
+                    f"'async def publish(events)', or several of them, not {sink!r}"
+                )
+
     @property
-    def sinks(self) -> tuple[EventSink, ...]:
-        """All sinks."""
+    def sinks(self) -> tuple[EventSink | str, ...]:
+        """All sinks; some may be named."""
         if self.sink is None:
             return ()
-        return tuple(self.sink) if isinstance(self.sink, Sequence) else (self.sink,)
+        if isinstance(self.sink, Sequence) and not isinstance(self.sink, str):
+            return tuple(self.sink)
+        return (self.sink,)
 
 
 @dataclass(kw_only=True, slots=True)
@@ -197,8 +258,10 @@ class QueueConfig:
     Attributes:
         queue_backend: Where jobs are kept: a backend configuration, or the name of an installed
             one for its defaults.
-        execution_backend: Where tasks run that name no execution backend.
-        execution_backends: Configurations of further executors, found by their ``name``.
+        execution_backend: Where tasks run that name no execution backend: a name, or a
+            configuration.
+        execution_backends: Further executors, found by their ``name``: configurations, or names
+            of installed ones for their defaults.
         task_modules: Modules to import, because they define tasks.
         worker: How workers run.
         event_config: What is published about jobs.
@@ -214,8 +277,8 @@ class QueueConfig:
     """
 
     queue_backend: BackendConfig | str | None = None
-    execution_backend: str = "local"
-    execution_backends: Sequence[Any] = ()
+    execution_backend: str | ExecutionConfig = "local"
+    execution_backends: Sequence[str | ExecutionConfig] = ()
     task_modules: Sequence[str] = ()
     worker: WorkerConfig = field(default_factory=WorkerConfig)
     event_config: QueueEventConfig | None = None
@@ -230,27 +293,51 @@ class QueueConfig:
     coalesce: bool = True
 
     def __post_init__(self) -> None:
-        if not (
-            self.queue_backend is None
-            or isinstance(self.queue_backend, str)
-            or callable(getattr(self.queue_backend, "open", None))
-        ):
-            raise ConfigError(
-                f"QueueConfig.queue_backend must be the name of a backend or its configuration, "
-                f"for example MemoryBackendConfig(), not {self.queue_backend!r}"
-            )
-        if isinstance(self.task_modules, str):
-            raise ConfigError(
-                f"QueueConfig.task_modules must be a list of names: [{self.task_modules!r}]"
-            )
+        self._check_backends()
+        for module in several(self.task_modules, "QueueConfig.task_modules", "names"):
+            instance(module, "a module of QueueConfig.task_modules", str)
+        instance(self.worker, "QueueConfig.worker", WorkerConfig)
+        instance(self.event_config, "QueueConfig.event_config", QueueEventConfig, optional=True)
         name(self.app_name, "QueueConfig.app_name")
+        whole(self.app_version, "QueueConfig.app_version", least=0, most=2**31 - 1)
         whole(self.max_payload, "QueueConfig.max_payload", least=1, most=2**30)
+        for setting in ("initialize_schedules", "coalesce"):
+            instance(getattr(self, setting), f"QueueConfig.{setting}", bool)
+        instance(self.dependency_key, "QueueConfig.dependency_key", str)
         if not self.dependency_key.isidentifier():
             raise ConfigError(
                 f"QueueConfig.dependency_key must be a Python name, not {self.dependency_key!r}"
             )
         if self.default_timeout is not None:
-            self.default_timeout = seconds(self.default_timeout, "QueueConfig.default_timeout")
+            self.default_timeout = seconds(
+                self.default_timeout, "QueueConfig.default_timeout", least=0.001
+            )
+        if self.serializer is not None and not offers(self.serializer, "dumps", "loads"):
+            raise ConfigError(
+                f"QueueConfig.serializer must be an object with 'dumps' and 'loads', "
+                f"not {self.serializer!r}"
+            )
+        self._check_retention()
+
+    def _check_backends(self) -> None:
+        backend = self.queue_backend
+        if not (backend is None or isinstance(backend, str) or offers(backend, "open")):
+            raise ConfigError(
+                f"QueueConfig.queue_backend must be the name of a backend or its configuration, "
+                f"for example MemoryBackendConfig(), not {backend!r}"
+            )
+        several(self.execution_backends, "QueueConfig.execution_backends", "executors")
+        for executor in (self.execution_backend, *self.execution_backends):
+            if not (isinstance(executor, str) or offers(executor, "open")):
+                raise ConfigError(
+                    f"QueueConfig.execution_backend, and each of execution_backends, must be the "
+                    f"name of an executor or its configuration, for example "
+                    f"ProcessExecutionConfig(), not {executor!r}"
+                )
+            called = executor if isinstance(executor, str) else getattr(executor, "name", None)
+            name(called, "the name of an executor")
+
+    def _check_retention(self) -> None:
         if not isinstance(self.retention, Retention):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ConfigError(
                 f"QueueConfig.retention must be a Retention(...), not {self.retention!r}; "

@@ -20,18 +20,25 @@ EXECUTORS = "litestar_queues.executors"
 SINKS = "litestar_queues.event_sinks"
 
 _KINDS = {BACKENDS: "queue backend", EXECUTORS: "executor", SINKS: "event sink"}
-_OURS = {
-    BACKENDS: frozenset({"sqlite", "redis", "valkey", "sqlspec", "advanced_alchemy"}),
-    EXECUTORS: frozenset({"cloudrun"}),
-    SINKS: frozenset[str](),
+_OURS: dict[str, dict[str, str | None]] = {
+    BACKENDS: {
+        "sqlite": "litestar-queues-sql",
+        "redis": None,
+        "valkey": None,
+        "sqlspec": None,
+        "advanced_alchemy": None,
+    },
+    EXECUTORS: {"cloudrun": None},
+    SINKS: {},
 }
+"""Adapters of this project, and the distributions that have them already."""
 
 
 def load_backend(name: str) -> Any:
     """Return the configuration class of the queue backend called *name*.
 
     Raises:
-        MissingAdapterError: It is one of ours, and its distribution is not installed.
+        MissingAdapterError: It is one of ours, and not installed or not in this version.
         UnknownBackendError: Nothing installed has that name.
     """
     return _load(BACKENDS, name)
@@ -84,7 +91,7 @@ def _load(group: str, name: str) -> Any:
         if wanted in found.names:
             return found[wanted].load()
     if spelled in _OURS[group]:
-        raise MissingAdapterError(spelled)
+        raise MissingAdapterError(spelled, distribution=_OURS[group][spelled])
     raise UnknownBackendError(name, known=found.names, kind=_KINDS[group])
 
 

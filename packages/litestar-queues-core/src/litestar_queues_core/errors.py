@@ -15,13 +15,15 @@ class ConfigError(QueueError, ValueError):
 
 
 class MissingAdapterError(QueueError, ImportError):
-    """An adapter distribution is not installed."""
+    """An adapter is not installed, or not in this version."""
 
-    def __init__(self, extra: str) -> None:
-        extra = extra.replace("_", "-")
-        super().__init__(
-            f"the {extra!r} adapter is not installed; run: pip install 'litestar-queues[{extra}]'"
+    def __init__(self, adapter: str, *, distribution: str | None = None) -> None:
+        why = (
+            f"not installed; install {distribution}, which has it"
+            if distribution
+            else "not in this version of litestar-queues; choose another"
         )
+        super().__init__(f"the {adapter.replace('_', '-')!r} adapter is {why}")
 
 
 class UnknownBackendError(QueueError, LookupError):
@@ -217,14 +219,14 @@ class SchemaError(StoreError):
 
 
 @contextmanager
-def adapter(extra: str) -> Generator[None]:
-    """Name the extra to install when an adapter module is missing.
+def adapter(name: str) -> Generator[None]:
+    """Say that an adapter is missing when its module is.
 
     A missing driver *of* an installed adapter passes through unchanged.
     """
     try:
         yield
     except ModuleNotFoundError as error:
-        if error.name != f"litestar_queues_{extra}":
+        if error.name != f"litestar_queues_{name}":
             raise
-        raise MissingAdapterError(extra) from error
+        raise MissingAdapterError(name) from error

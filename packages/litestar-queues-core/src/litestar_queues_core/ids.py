@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from binascii import hexlify, unhexlify
 from collections.abc import Callable
 from threading import Lock
 from typing import NewType, cast
@@ -97,14 +96,3 @@ def new_lease_id() -> LeaseId:
     bits = int.from_bytes(os.urandom(16)) & ~(0xF000 << 64 | 0b11 << _LOW_BITS)
     text = f"{bits | 0x4000 << 64 | _VARIANT:032x}"
     return LeaseId(f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}")
-
-
-def pack_id(job_id: str) -> bytes:
-    """Return the 16 bytes of *job_id*, which sort as its text does."""
-    return unhexlify(job_id.replace("-", ""))
-
-
-def unpack_id(packed: bytes) -> JobId:
-    """Return the text of an id packed by :func:`pack_id`."""
-    text = hexlify(packed).decode()
-    return JobId(f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}")

@@ -202,8 +202,8 @@ class SupportsBrowse(Protocol):
 
         ``attempt``, ``rescues`` and ``put_backs`` start at zero, a requested cancel is forgotten,
         expiry is dropped, the records of past attempts stay. A key is acquired again; if another
-        job holds it, that one is returned instead. A job that is not finished, or not known, gets
-        an ``error``.
+        job holds it, the answer is that of ``enqueue``: the holder, or a ``KeyConflictError`` if it
+        is another task's. A job that is not finished, or not known, gets an ``error`` too.
         """
         ...
 

@@ -7,14 +7,16 @@ import logging
 import time
 from collections import deque
 from collections.abc import Sequence
+from typing import cast
 
 from litestar_queues_core.config import QueueEventConfig
+from litestar_queues_core.discovery import load_sink
 from litestar_queues_core.events import CANCELLED, ENQUEUED, lifecycle_event
 from litestar_queues_core.model import Event, Job, NewJob
 from litestar_queues_core.protocols import EventSink, Store, SupportsEventLog
 from litestar_queues_core.settlements import CancelOutcome, Enqueued
 
-logger = logging.getLogger("litestar_queues.events")
+logger: logging.Logger = logging.getLogger("litestar_queues.events")
 
 BATCH = 500
 BACKLOG = 10_000
@@ -29,7 +31,7 @@ class Outlet:
     """
 
     def __init__(self, sink: EventSink) -> None:
-        self.dropped = 0
+        self.dropped: int = 0
         self._sink = sink
         self._waiting: list[Event] = []
         self._accepted = 0
@@ -129,8 +131,8 @@ class Publisher:
 
     def __init__(self, sinks: Sequence[EventSink], *, strict: bool = False) -> None:
         self._outlets = [Outlet(sink) for sink in sinks]
-        self.enabled = bool(self._outlets)
-        self.strict = strict and self.enabled
+        self.enabled: bool = bool(self._outlets)
+        self.strict: bool = strict and self.enabled
 
     @property
     def dropped(self) -> int:
@@ -202,13 +204,21 @@ class Announcements:
 
 
 def publishers_of(config: QueueEventConfig | None, store: Store) -> tuple[Publisher, Publisher]:
-    """Return the publisher of the sinks and the one of the history, as *config* has them."""
+    """Return the publisher of the sinks and the one of the history, as *config* has them.
+
+    Raises:
+        UnknownBackendError: A sink is named, and nothing installed has that name.
+    """
     if config is None or not config.enabled:
         return Publisher(()), Publisher(())
-    sinks = Publisher(config.sinks, strict=config.strict)
+    sinks = Publisher([_sink(one) for one in config.sinks], strict=config.strict)
     if config.history is None or not isinstance(store, SupportsEventLog):
         return sinks, Publisher(())
     return sinks, Publisher([History(store)])
+
+
+def _sink(choice: EventSink | str) -> EventSink:
+    return cast(EventSink, load_sink(choice)()) if isinstance(choice, str) else choice
 
 
 def enqueued(jobs: Sequence[NewJob], answers: Sequence[Enqueued]) -> list[Event]:

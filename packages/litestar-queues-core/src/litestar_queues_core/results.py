@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 
-logger = logging.getLogger("litestar_queues.store")
+logger: logging.Logger = logging.getLogger("litestar_queues.store")
 
 LOOK_AGAIN = 5.0
 FIRST_POLL, LAST_POLL = 0.01, 0.5
@@ -54,7 +54,7 @@ class TaskResult(Generic[R]):
         self._id = job_id
         self._status = status
         self._job = job
-        self.created = created
+        self.created: bool = created
 
     def __repr__(self) -> str:
         return f"<TaskResult {self._id} {self.status}>"

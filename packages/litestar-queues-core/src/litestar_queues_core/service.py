@@ -1,11 +1,10 @@
-"""The client side of a queue: enqueue, look, cancel, revive."""
+"""The client side of a queue: a service that is opened, enqueues, and looks after its jobs."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import replace
 from typing import Any, Self, TypeVar, overload
 
 from litestar_queues_core.abilities import check_abilities, require
@@ -16,41 +15,18 @@ from litestar_queues_core.config import QueueConfig
 from litestar_queues_core.current import service_closed, service_opened
 from litestar_queues_core.dependencies import DependencyProvider
 from litestar_queues_core.discovery import import_task_modules
-from litestar_queues_core.errors import (
-    EnqueueManyError,
-    NoServiceError,
-    UnknownTaskError,
-    WrongLoopError,
-)
+from litestar_queues_core.errors import EnqueueManyError, NoServiceError, UnknownTaskError
 from litestar_queues_core.ids import JobId, new_job_id, new_job_ids
 from litestar_queues_core.immediate import is_immediate, run_immediately
-from litestar_queues_core.model import Event, Job, NewJob
-from litestar_queues_core.protocols import (
-    Serializer,
-    Store,
-    SupportsBrowse,
-    SupportsEventLog,
-    SupportsKeys,
-    SupportsTransactions,
-)
-from litestar_queues_core.publishing import (
-    Announcements,
-    Publisher,
-    cancelled,
-    enqueued,
-    publishers_of,
-)
+from litestar_queues_core.management import Management
+from litestar_queues_core.model import Job, NewJob
+from litestar_queues_core.protocols import Serializer, SupportsKeys, SupportsTransactions
+from litestar_queues_core.publishing import Announcements, Publisher, enqueued, publishers_of
 from litestar_queues_core.registry import Registry, default_registry
 from litestar_queues_core.requests import RequestSettings, decode_result, new_job, split_options
 from litestar_queues_core.results import TaskResult
 from litestar_queues_core.serializer import JsonSerializer
-from litestar_queues_core.settlements import (
-    CancelOutcome,
-    Enqueued,
-    JobQuery,
-    Page,
-    QueueCounts,
-)
+from litestar_queues_core.settlements import Enqueued
 from litestar_queues_core.sync import SyncService
 from litestar_queues_core.task import Task, TaskCall
 
@@ -59,7 +35,7 @@ R = TypeVar("R")
 BATCH = 1000
 
 
-class QueueService:
+class QueueService(Management):
     """A queue, opened: ``async with QueueService(config) as service``.
 
     It belongs to the event loop that opened it; other threads use :attr:`sync`.
@@ -75,11 +51,12 @@ class QueueService:
         publisher: Where events go.
         announcements: Where events go that no settlement carries.
         settings: How requests are made into jobs.
+
+    Raises:
+        TypeError: *config* is no :class:`QueueConfig`.
     """
 
-    store: Store
     publisher: Publisher
-    announcements: Announcements
 
     def __init__(
         self,
@@ -88,10 +65,12 @@ class QueueService:
         dependencies: DependencyProvider | None = None,
         registry: Registry = default_registry,
     ) -> None:
-        self.config = config
-        self.dependencies = dependencies
-        self.registry = registry
-        self.loop: asyncio.AbstractEventLoop | None = None
+        if not isinstance(config, QueueConfig):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"QueueService() takes a QueueConfig(...), not {config!r}")
+        super().__init__()
+        self.config: QueueConfig = config
+        self.dependencies: DependencyProvider | None = dependencies
+        self.registry: Registry = registry
         self.sync: SyncService = SyncService(self)
         self.serializer: Serializer = config.serializer or JsonSerializer()
         self.settings: RequestSettings = RequestSettings(
@@ -111,14 +90,14 @@ class QueueService:
         self.loop = asyncio.get_running_loop()
         try:
             self.store = await self._resources.enter_async_context(backend.open())
-            check_abilities(self.store, self.config)
+            check_abilities(self.store, self.config, self.registry)
+            self.publisher, history = publishers_of(self.config.event_config, self.store)
         except BaseException:
             self.loop = None
             await self._resources.aclose()
             raise
         self._enqueuer = Enqueuer(self.store)
         self._coalescer = Coalescer(self._enqueuer.enqueue)
-        self.publisher, history = publishers_of(self.config.event_config, self.store)
         self.announcements = Announcements(self.publisher, history)
         service_opened(self)
         return self
@@ -131,24 +110,6 @@ class QueueService:
         finally:
             await self._resources.aclose()
             self.loop = None
-
-    def check_loop(self) -> None:
-        """Check that the caller may use this service here.
-
-        Raises:
-            NoServiceError: It is not open.
-            WrongLoopError: It belongs to another event loop.
-        """
-        if self.loop is asyncio._get_running_loop() is not None:
-            return
-        if self.loop is None:
-            raise NoServiceError(
-                "the queue service is not open; use it inside 'async with service:'"
-            )
-        raise WrongLoopError(
-            "the queue service belongs to another event loop; "
-            "use service.sync from other threads, or open a service of this loop's own"
-        )
 
     @overload
     async def enqueue(self, task: Task[..., R], /, *args: Any, **kwargs: Any) -> TaskResult[R]: ...
@@ -169,7 +130,7 @@ class QueueService:
             A handle; ``created`` is false if the job of an earlier call holds the key.
 
         Raises:
-            TypeError: The arguments do not fit the task.
+            TypeError: It is no task, or the arguments do not fit it.
             PayloadError: An argument cannot be encoded.
             UnknownTaskError: No task has that name.
             KeyConflictError: A job of another task holds the key.
@@ -188,9 +149,8 @@ class QueueService:
             (answer,) = await self._enqueuer.enqueue([job])
         if answer.error is not None:
             raise answer.error
-        self._announce([job], [answer])
-        if is_immediate(job) and session is None:
-            await run_immediately(self, job.spec.queue)
+        if session is None:
+            await self._created([job], [answer])
         return TaskResult(self, answer.id, status=answer.status, created=answer.created)
 
     async def enqueue_many(
@@ -201,6 +161,7 @@ class QueueService:
         Nothing is enqueued if the arguments of any call are wrong.
 
         Raises:
+            TypeError: One is no call, or its arguments do not fit.
             EnqueueManyError: Some were not taken; it says which, and has the handles of the rest.
         """
         self.check_loop()
@@ -212,13 +173,11 @@ class QueueService:
                 answers += await self._transactions(session).enqueue_in(session, batch)
             else:
                 answers += await self._enqueuer.enqueue(batch)
-        self._announce(jobs, answers)
         results: list[TaskResult[Any]] = [
             TaskResult(self, one.id, one.status, one.created) for one in answers
         ]
         if session is None:
-            for queue in {job.spec.queue for job in jobs if is_immediate(job)}:
-                await run_immediately(self, queue)
+            await self._created(jobs, answers)
         errors = {place: one.error for place, one in enumerate(answers) if one.error}
         if errors:
             raise EnqueueManyError(errors, results)
@@ -229,56 +188,6 @@ class QueueService:
         self.check_loop()
         (job,) = await ask(self.store.get([JobId(job_id)]))
         return self._result(job) if job else None
-
-    async def find(self, query: JobQuery | None = None, **filters: Any) -> Page:
-        """Return jobs, newest first.
-
-        Args:
-            **filters: The fields of a query, instead of one.
-            query: What to find; or give its fields by name: ``status``, ``queue``, ``task``,
-                ``key``, ``text``, ``limit``, ``cursor``.
-        """
-        self.check_loop()
-        return await ask(
-            require(self.store, SupportsBrowse, "find()").find(query or JobQuery(**filters))
-        )
-
-    async def find_all(self, query: JobQuery) -> AsyncGenerator[Job]:
-        """Yield every job that matches, page by page."""
-        cursor = query.cursor
-        while True:
-            page = await self.find(replace(query, cursor=cursor))
-            for job in page.jobs:
-                yield job
-            if (cursor := page.cursor) is None:
-                return
-
-    async def count(self) -> QueueCounts:
-        """Return how many jobs stand where, and which workers live."""
-        self.check_loop()
-        return await ask(require(self.store, SupportsBrowse, "count()").count())
-
-    async def cancel(self, job_id: str, *, running: bool = True) -> CancelOutcome:
-        """Cancel one job.
-
-        Args:
-            job_id: The job.
-            running: Whether a running job is asked to stop too.
-        """
-        (outcome,) = await self.cancel_many([job_id], running=running)
-        return outcome
-
-    async def cancel_many(
-        self, job_ids: Sequence[str], *, running: bool = True
-    ) -> Sequence[CancelOutcome]:
-        """Cancel jobs; one outcome each, in order."""
-        self.check_loop()
-        ids = [JobId(one) for one in job_ids]
-        before = await ask(self.store.get(ids)) if self.announcements.enabled else ()
-        outcomes = await ask(self.store.cancel(ids, running=running))
-        if self.announcements.enabled:
-            self.announcements.emit(cancelled(before, outcomes))
-        return outcomes
 
     async def revive(self, job_id: str) -> TaskResult[Any]:
         """Make a finished job wait again, with all its attempts.
@@ -291,39 +200,18 @@ class QueueService:
             raise answer.error
         return TaskResult(self, answer.id, status=answer.status, created=answer.created)
 
-    async def revive_many(self, job_ids: Sequence[str]) -> Sequence[Enqueued]:
-        """Revive jobs; one answer each, in order."""
-        self.check_loop()
-        store = require(self.store, SupportsBrowse, "revive()")
-        return await ask(store.revive([JobId(one) for one in job_ids]))
-
-    async def release_key(self, key: str) -> bool:
-        """Free a uniqueness key, whatever its rule; whether it was held."""
-        self.check_loop()
-        store = require(self.store, SupportsKeys, "release_key()")
-        (held,) = await ask(store.release_keys([key]))
-        return held
-
-    async def iter_events(self, job_id: str | None = None, **filters: str) -> AsyncGenerator[Event]:
-        """Yield the stored events of one job, or those that match, oldest first."""
-        self.check_loop()
-        store = require(self.store, SupportsEventLog, "iter_events()")
-        wanted = filters | ({"job": job_id} if job_id else {})
-        cursor: str | None = None
-        while True:
-            events, cursor = await ask(store.read_events(wanted, after=cursor, limit=500))
-            for event in events:
-                yield event
-            if not events or cursor is None:
-                return
-
     def task(self, task: Task[..., Any] | str) -> Task[..., Any]:
         """Return the task, which may be named.
 
         Raises:
+            TypeError: It is neither a task nor a name.
             UnknownTaskError: No task has that name.
         """
-        return task if isinstance(task, Task) else self.registry.get(task)
+        if isinstance(task, Task):
+            return task
+        if not isinstance(task, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"{task!r} is not a task; decorate it with @task")
+        return self.registry.get(task)
 
     def decode_result(self, job: Job) -> object:
         """Return what the task of *job* returned, as it is annotated."""
@@ -342,6 +230,9 @@ class QueueService:
         return job
 
     def _requests(self, calls: Sequence[TaskCall[Any]]) -> list[NewJob]:
+        for call in calls:
+            if not isinstance(call, TaskCall):  # pyright: ignore[reportUnnecessaryIsInstance]
+                raise TypeError(f"enqueue_many() takes calls, task.call(...), not {call!r}")
         settings = self.settings
         ids = new_job_ids(len(calls))
         jobs = [
@@ -367,9 +258,12 @@ class QueueService:
             raise TypeError(f"{type(self.store).__name__} cannot write through {session!r}")
         return store
 
-    def _announce(self, jobs: Sequence[NewJob], answers: Sequence[Enqueued]) -> None:
+    async def _created(self, jobs: Sequence[NewJob], answers: Sequence[Enqueued]) -> None:
+        """Do what follows once jobs are there for all to see."""
         if self.announcements.enabled:
             self.announcements.emit(enqueued(jobs, answers))
+        for queue in {job.spec.queue for job in jobs if is_immediate(job)}:
+            await run_immediately(self, queue)
 
     def _result(self, job: Job) -> TaskResult[Any]:
         return TaskResult(self, job.id, status=job.status, created=False, job=job)

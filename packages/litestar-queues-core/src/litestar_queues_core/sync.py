@@ -8,7 +8,13 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from litestar_queues_core.errors import NoServiceError, WrongLoopError
-from litestar_queues_core.settlements import CancelOutcome, JobQuery, Page, QueueCounts
+from litestar_queues_core.settlements import (
+    CancelOutcome,
+    Enqueued,
+    JobQuery,
+    Page,
+    QueueCounts,
+)
 
 if TYPE_CHECKING:
     from litestar_queues_core.results import TaskResult
@@ -78,9 +84,19 @@ class SyncService:
         """Cancel one job."""
         return self.run(self._service.cancel(job_id, running=running))
 
+    def cancel_all(
+        self, query: JobQuery | None = None, *, running: bool = True, **filters: Any
+    ) -> dict[str, CancelOutcome]:
+        """Cancel every job that matches."""
+        return self.run(self._service.cancel_all(query, running=running, **filters))
+
     def revive(self, job_id: str) -> TaskResult[Any]:
         """Make a finished job wait again."""
         return self.run(self._service.revive(job_id))
+
+    def revive_all(self, query: JobQuery | None = None, **filters: Any) -> dict[str, Enqueued]:
+        """Make every job that matches wait again."""
+        return self.run(self._service.revive_all(query, **filters))
 
     def release_key(self, key: str) -> bool:
         """Free a uniqueness key."""

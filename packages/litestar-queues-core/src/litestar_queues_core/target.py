@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from importlib import import_module
 from typing import Any, cast
@@ -38,10 +38,12 @@ def load(name: str) -> Any:
         raise TargetError(f"{name!r} must have the form module:attribute, for example app:service")
     _find_working_directory()
     value: Any = _import(module_name)
+    found = f"{module_name}:"
     for attribute in path.split("."):
         if not hasattr(value, attribute):
-            raise TargetError(_no_attribute(name, value, attribute))
+            raise TargetError(f"{name!r}: {_no_attribute(value, attribute, found)}")
         value = getattr(value, attribute)
+        found += f"{attribute}."
     return value
 
 
@@ -87,23 +89,38 @@ def _import(name: str) -> Any:
         raise TargetError(f"cannot import {name!r}: {type(error).__name__}: {error}") from error
 
 
-def _no_attribute(name: str, owner: Any, attribute: str) -> str:
+def _no_attribute(owner: Any, attribute: str, found: str) -> str:
     from difflib import get_close_matches  # noqa: PLC0415  (only here)
 
-    public = [one for one in dir(owner) if not one.startswith("_")]
-    fitting = [one for one in public if isinstance(getattr(owner, one), QueueService | QueueConfig)]
-    near = get_close_matches(attribute, public, n=1) or fitting
-    hint = f"; did you mean {name.partition(':')[0]}:{near[0]}?" if near else ""
-    return f"{name!r}: {getattr(owner, '__name__', owner)!r} has no attribute {attribute!r}{hint}"
+    public = {one: getattr(owner, one, None) for one in dir(owner) if not one.startswith("_")}
+    fitting = [one for one, value in public.items() if _is_target(value, owner)]
+    surely = [one for one in fitting if isinstance(public[one], QueueService | QueueConfig)]
+    near = get_close_matches(attribute, fitting, n=1) or surely
+    hint = f"; did you mean {found}{near[0]}?" if near else ""
+    return f"{getattr(owner, '__name__', owner)!r} has no attribute {attribute!r}{hint}"
+
+
+def _is_target(value: Any, owner: Any) -> bool:
+    """Return whether *value* may give a service; of functions, those that *owner* has defined."""
+    if isinstance(value, QueueService | QueueConfig | AbstractAsyncContextManager):
+        return True
+    home = getattr(owner, "__name__", None)
+    return inspect.isfunction(value) and value.__module__ == home and not _needs_arguments(value)
+
+
+def _needs_arguments(function: Callable[..., Any]) -> bool:
+    try:
+        inspect.signature(function).bind()
+    except (TypeError, ValueError):
+        return True
+    return False
 
 
 async def _made(value: Any, name: str) -> Any:
     """Return what a function gives, or *value* itself if it is none."""
     if isinstance(value, AbstractAsyncContextManager) or not callable(value):
         return cast(Any, value)
-    try:
-        inspect.signature(value).bind()
-    except (TypeError, ValueError):
-        raise TargetError(f"{name!r} is {value!r}, which needs arguments; {WANTED}") from None
+    if _needs_arguments(value):
+        raise TargetError(f"{name!r} is {value!r}, which needs arguments; {WANTED}")
     made = value()
     return await made if inspect.isawaitable(made) else made

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from heapq import merge
 from itertools import islice
@@ -11,6 +12,7 @@ from typing import Any
 from litestar_queues_core.ids import JobId
 from litestar_queues_core.lanes import queue_of
 from litestar_queues_core.model import Job, Status
+from litestar_queues_core.queries import foreign_cursor
 from litestar_queues_core.settlements import Count, JobQuery, LeaseView, Page, QueueCounts
 from litestar_queues_sql.keys import holder_of
 from litestar_queues_sql.prune import read_state
@@ -23,6 +25,8 @@ WINDOW = 1000
 CAP = 10_000
 """Larger numbers of jobs are not counted out."""
 
+_CURSOR = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_NEWEST = "ffffffff-ffff-ffff-ffff-ffffffffffff"
 _LIVE = stored(
     finished_ms="NULL",
     worker="(SELECT worker FROM $lease AS holder WHERE holder.num = one.lease)",
@@ -159,7 +163,9 @@ def _sources(wanted: Sequence[Status]) -> Iterable[tuple[Sql, tuple[int, ...]]]:
 
 def _position(query: JobQuery) -> tuple[object, ...]:
     queue = query.queue
-    start = query.cursor or "ffffffff-ffff-ffff-ffff-ffffffffffff"
+    start = _NEWEST if query.cursor is None else query.cursor
+    if not _CURSOR.fullmatch(start):
+        raise foreign_cursor(start)
     if queue is None:
         return (start, None, None, None, None, None)
     return (start, queue, queue, f"{queue}~", len(queue) + 1, f"{queue}@")

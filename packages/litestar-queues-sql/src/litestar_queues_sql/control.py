@@ -12,7 +12,7 @@ from litestar_queues_core.model import Status
 from litestar_queues_core.settlements import CancelOutcome, Enqueued
 from litestar_queues_core.wire import decode_spec
 from litestar_queues_sql import keys
-from litestar_queues_sql.enqueue import statuses
+from litestar_queues_sql.enqueue import loser, statuses
 from litestar_queues_sql.jobs import Ending, Live, announce, finish, live_jobs
 from litestar_queues_sql.prune import note_removal, read_state
 from litestar_queues_sql.rows import SCHEDULED, read_rule
@@ -75,16 +75,17 @@ def revive(ids: Sequence[JobId]) -> Script[list[Enqueued]]:
     """Make finished jobs pending again, as new but with their past."""
     now_ms: int = yield NOW
     rows: list[tuple[Any, ...]] = yield _ENDED(ids)
-    wanted = [
-        (read_rule(key, frees), job_id, decode_spec(spec).task)
+    wanted = {
+        job_id: (read_rule(key, frees), job_id, decode_spec(spec).task)
         for job_id, _, key, frees, spec in rows
         if key is not None
-    ]
-    lost = yield from keys.take(wanted, now_ms)
+    }
+    lost = yield from keys.take(list(wanted.values()), now_ms)
     revived = {row[0]: row for row in rows if row[0] not in lost}
     yield from _move(list(revived.values()), now_ms)
     known = yield from statuses([*ids, *(holder for holder, _ in lost.values())])
-    return [_revival(job_id, revived, lost, known) for job_id in ids]
+    losers = {one: loser(wanted[one][0].key, wanted[one][2], lost[one], known) for one in lost}
+    return [losers.get(one) or _revival(one, revived, known) for one in ids]
 
 
 def _move(rows: Sequence[tuple[Any, ...]], now_ms: int) -> Script[None]:
@@ -106,14 +107,10 @@ def _move(rows: Sequence[tuple[Any, ...]], now_ms: int) -> Script[None]:
 def _revival(
     job_id: JobId,
     revived: Mapping[JobId, object],
-    lost: keys.Lost,
     known: Mapping[JobId, Status],
 ) -> Enqueued:
     if job_id in revived:
         return Enqueued(id=job_id)
-    if job_id in lost:
-        holder, _ = lost[job_id]
-        return Enqueued(id=holder, created=False, status=known.get(holder))
     status = known.get(job_id)
     error: QueueError = ResultExpired(job_id)
     if status is not None:

@@ -83,11 +83,15 @@ def _take_keys(
 
 def _losers(jobs: Sequence[NewJob], lost: keys.Lost) -> Script[dict[JobId, Enqueued]]:
     known = yield from statuses([holder for holder, _ in lost.values()])
-    return {job.id: _loser(job, *lost[job.id], known) for job in jobs if job.id in lost and job.key}
+    return {
+        job.id: loser(job.key.key, job.spec.task, lost[job.id], known)
+        for job in jobs
+        if job.id in lost and job.key is not None
+    }
 
 
-def _loser(job: NewJob, holder: JobId, task: str, known: Mapping[JobId, Status]) -> Enqueued:
-    error = None
-    if task != job.spec.task and job.key is not None:
-        error = KeyConflictError(job.key.key, task=job.spec.task, holder=task)
+def loser(key: str, task: str, lost: tuple[JobId, str], known: Mapping[JobId, Status]) -> Enqueued:
+    """Return the answer to a job of *task* that did not get its key."""
+    holder, other = lost
+    error = None if other == task else KeyConflictError(key, task=task, holder=other)
     return Enqueued(id=holder, created=False, status=known.get(holder), error=error)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from litestar import Litestar
 from litestar.datastructures import State
@@ -42,17 +42,24 @@ class QueuePlugin(InitPlugin, CLIPlugin):
     """
 
     def __init__(self, config: QueueConfig | None = None, *, testing: bool = False) -> None:
-        self.config: QueueConfig = config or QueueConfig()
+        if not isinstance(config, QueueConfig | None):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigError(f"QueuePlugin(config=...) must be a QueueConfig, not {config!r}")
+        self.config: QueueConfig = QueueConfig() if config is None else config
         self.testing = testing
 
     def on_app_init(self, app_config: AppConfig) -> AppConfig:
         """Register the service and the worker; nothing is opened before the application starts.
+
+        Once is enough: of a further call on the same settings nothing comes.
 
         Raises:
             ConfigError: The application has a queue already, or a dependency of the service's name.
             UnknownBackendError: Nothing of the queue backend's name is installed.
             MissingAdapterError: The queue backend is one of ours, and is not installed.
         """
+        lifespan = cast("list[object]", app_config.lifespan)  # pyright: ignore[reportUnknownMemberType]
+        if self._lifespan in lifespan:
+            return app_config
         self._check(app_config)
         backend_of(self.settings())
         app_config.dependencies[self.config.dependency_key] = Provide(
@@ -60,7 +67,7 @@ class QueuePlugin(InitPlugin, CLIPlugin):
         )
         for kind in (QueueService, TaskResult):
             app_config.signature_namespace.setdefault(kind.__name__, kind)
-        app_config.lifespan.append(self._lifespan)  # pyright: ignore[reportUnknownMemberType]
+        lifespan.append(self._lifespan)
         app_config.plugins.append(AppWorker())
         return app_config
 

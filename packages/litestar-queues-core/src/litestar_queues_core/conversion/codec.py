@@ -23,7 +23,7 @@ class Refusal(Exception):
 
     Attributes:
         path: From the outermost value, like ``.files[0]``.
-        reason: Goes on where a sentence begins with the value: "is a Path, ...".
+        reason: Goes on where a sentence begins with the value: "is of type Path, ...".
         cause: The error behind it, if something else than this package raised it.
     """
 
@@ -125,7 +125,7 @@ def refuse_foreign(value: object, step: str = "[{!r}]") -> None:
     elif isinstance(value, (list, tuple)):
         each(refuse_foreign, cast(Sequence[object], value))
     elif not isinstance(value, (str, int, float, type(None))):
-        raise Refusal(f"is a {type(value).__name__}, which its annotation does not allow")
+        raise Refusal(f"is of type {type(value).__name__}, which its annotation does not allow")
 
 
 def _refuse_key(key: object) -> None:

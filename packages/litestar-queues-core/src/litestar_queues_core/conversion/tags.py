@@ -85,7 +85,9 @@ class Untyped(Codec):
         tag = _TEXTS.get(kind) or _ELSEWHERE.get(qualified(kind))
         if tag is None:
             why = self._why()
-            raise Refusal(f"is a {kind.__name__}, which cannot travel{why}; possible: {POSSIBLE}")
+            raise Refusal(
+                f"is of type {kind.__name__}, which cannot travel{why}; possible: {POSSIBLE}"
+            )
         return {ESCAPE + tag: FORMS[qualified(kind)].write(value)}
 
     def write_float(self, value: float) -> float:

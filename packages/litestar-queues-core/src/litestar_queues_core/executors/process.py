@@ -83,11 +83,6 @@ class ProcessExecutor:
         self._idle: list[Child] = []
         self._children: set[Child] = set()
 
-    @property
-    def pids(self) -> list[int]:
-        """Process ids of the children."""
-        return [child.pid for child in self._children]
-
     async def run(self, job: Job, context: TaskExecutionContext) -> Outcome:
         """Run one attempt to its end; if this call is cancelled, its process is killed first."""
         if injected := _injected(context):

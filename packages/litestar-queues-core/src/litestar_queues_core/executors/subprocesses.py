@@ -71,11 +71,6 @@ class Child:
         return child
 
     @property
-    def pid(self) -> int:
-        """Its process id."""
-        return self._process.pid
-
-    @property
     def alive(self) -> bool:
         """Whether it can run another attempt."""
         return not self._end.done() and not self._reader.at_eof()

@@ -17,16 +17,28 @@ from litestar_queues_core.testing.conformance import (
     BackendConformance,
     StoreConformance,
 )
+from litestar_queues_core.testing.crashing import (
+    CrashPoint,
+    CrashReport,
+    CrashTestFailure,
+    crashtest,
+)
+from litestar_queues_core.testing.doomed import SimulatedCrash
 from litestar_queues_core.testing.jobs import make_job, make_jobs, make_spec, settled
 from litestar_queues_core.testing.runs import assert_enqueued, drain, perform_job
 
 __all__ = [
     "BackendConformance",
     "Claimer",
+    "CrashPoint",
+    "CrashReport",
+    "CrashTestFailure",
     "FakeClock",
+    "SimulatedCrash",
     "StoreConformance",
     "SupportsClockShift",
     "assert_enqueued",
+    "crashtest",
     "drain",
     "make_job",
     "make_jobs",

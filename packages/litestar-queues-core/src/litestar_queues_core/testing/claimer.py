@@ -21,10 +21,10 @@ class Claimer:
     """
 
     def __init__(self, store: Store, name: str = "tester") -> None:
-        self.store = store
-        self.worker = WorkerInfo(name=name)
+        self.store: Store = store
+        self.worker: WorkerInfo = WorkerInfo(name=name)
         self.lease: LeaseId = new_lease_id()
-        self.seq = 0
+        self.seq: int = 0
 
     async def open(self, *, seconds: float = 600.0) -> Claimer:
         """Open the lease, or open it again."""

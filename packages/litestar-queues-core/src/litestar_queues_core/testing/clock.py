@@ -15,7 +15,7 @@ class FakeClock:
     """
 
     def __init__(self, start: datetime = datetime(2026, 1, 1, tzinfo=UTC)) -> None:
-        self.now = start
+        self.now: datetime = start
 
     @property
     def now_ms(self) -> int:

@@ -18,7 +18,7 @@ from litestar_queues_core.publishing import Publisher
 from litestar_queues_core.settlements import Kind, Settlement
 from litestar_queues_core.worker.run import Run
 
-logger = logging.getLogger("litestar_queues.jobs")
+logger: logging.Logger = logging.getLogger("litestar_queues.jobs")
 
 COMPLETE = Kind.COMPLETE
 CLOSING = {
@@ -51,7 +51,7 @@ class Announcer:
         self._publisher = publisher
         self._worker = worker
         self._history = history
-        self.enabled = publisher.enabled or history
+        self.enabled: bool = publisher.enabled or history
 
     def closing(self, run: Run, settlement: Settlement) -> Settlement:
         """Return *settlement* with the events that the store keeps, if a history is kept."""

@@ -37,7 +37,7 @@ class Capacity:
         local: bool = True,
     ) -> None:
         self.concurrency = concurrency
-        self.limits = dict(limits)
+        self.limits: Mapping[str, int] = dict(limits)
         self.executors = executors
         self._every = not queues
         names = dict.fromkeys(queues or self.limits)

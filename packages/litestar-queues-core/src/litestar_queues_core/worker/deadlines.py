@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+from collections.abc import Iterable
 
 from litestar_queues_core.worker.run import Run, Stop
 
+logger: logging.Logger = logging.getLogger("litestar_queues.jobs")
+
 WIDTH = 0.05
+NOTICE = 1.0
+"""Seconds that code has to come to its end at its timeout, before it is said to be overdue."""
 
 
 class Slot:
@@ -16,13 +22,14 @@ class Slot:
 
     def __init__(self, timer: asyncio.TimerHandle) -> None:
         self.runs: dict[Run, None] = {}
-        self.timer = timer
+        self.timer: asyncio.TimerHandle = timer
 
 
 class Deadlines:
     """A timer wheel: runs that end within the same twentieth of a second share a timer.
 
-    A run is stopped at its timeout or up to 50 ms later, never before.
+    A run is stopped at its timeout or up to 50 ms later, never before.  One whose code goes on
+    nevertheless, as a thread must, is logged as overdue.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -49,5 +56,19 @@ class Deadlines:
                 del self._slots[number]
 
     def _expire(self, number: int) -> None:
-        for run in self._slots.pop(number).runs:
+        runs = self._slots.pop(number).runs
+        for run in runs:
             run.stop(Stop.TIMEOUT)
+        self._loop.call_at(self._loop.time() + NOTICE, _complain, runs)
+
+
+def _complain(runs: Iterable[Run]) -> None:
+    for run in runs:
+        if not run.ended:
+            logger.warning(
+                "%s %s: past its timeout of %g s, it is overdue; its %s goes on",
+                run.job.task,
+                run.job.id,
+                run.job.new.spec.timeout,
+                "code" if run.context is None or run.context.definition.is_async else "thread",
+            )

@@ -26,7 +26,7 @@ from litestar_queues_core.worker.keeper import Lease
 from litestar_queues_core.worker.run import Run, Stop
 from litestar_queues_core.worker.settling import release, unrecordable
 
-logger = logging.getLogger("litestar_queues.worker")
+logger: logging.Logger = logging.getLogger("litestar_queues.worker")
 
 BUSY_PAUSE = 0.05
 STALE = 2.0
@@ -73,9 +73,10 @@ class Fetcher:
         self._limit = BATCH
         self._remembered: tuple[int, Sequence[Settlement], Wants] | None = None
         self._audited = now()
-        self.closing = False
-        self.asking = False
-        self.dry = self._asked_for = asyncio.Event()
+        self.closing: bool = False
+        self.asking: bool = False
+        self.dry: asyncio.Event = asyncio.Event()
+        self._asked_for = self.dry
         self.next_due: Callable[[float], None] = lambda _: None
 
     def hint(self) -> None:

@@ -41,12 +41,12 @@ class Holdings:
         self.outbox: deque[Run] = deque()
         self.progress: dict[Run, bytes] = {}
         self.suspect: Run | None = None
-        self.wake = asyncio.Event()
-        self.closing = False
-        self.changed = asyncio.Event()
+        self.wake: asyncio.Event = asyncio.Event()
+        self.closing: bool = False
+        self.changed: asyncio.Event = asyncio.Event()
         self.mean: float | None = None
-        self.taken = 0
-        self.finished = 0
+        self.taken: int = 0
+        self.finished: int = 0
 
     def take(self, jobs: Iterable[Job]) -> int:
         """Take claimed jobs; return how many were new.

@@ -20,7 +20,7 @@ from litestar_queues_core.protocols import LeaseKeeper, Store, SupportsKeeper
 from litestar_queues_core.settlements import Renewal
 from litestar_queues_core.worker.watchdog import Watchdog
 
-logger = logging.getLogger("litestar_queues.worker")
+logger: logging.Logger = logging.getLogger("litestar_queues.worker")
 
 RENEWED_EVERY = 5.0
 TICK = 1.0
@@ -37,9 +37,9 @@ class Lease:
     """
 
     def __init__(self, store: Store, info: WorkerInfo, seconds: float) -> None:
-        self.id = LeaseId("")
-        self.seconds = seconds
-        self.dead = False
+        self.id: LeaseId = LeaseId("")
+        self.seconds: float = seconds
+        self.dead: bool = False
         self._store = store
         self._info = info
         self._seq = 0

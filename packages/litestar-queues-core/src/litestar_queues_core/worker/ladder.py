@@ -11,7 +11,7 @@ from litestar_queues_core.worker.holdings import Holdings
 from litestar_queues_core.worker.run import Stop
 from litestar_queues_core.worker.runner import Runner
 
-logger = logging.getLogger("litestar_queues.worker")
+logger: logging.Logger = logging.getLogger("litestar_queues.worker")
 
 STOPPING = 5.0
 FLUSHING = 10.0

@@ -17,7 +17,7 @@ from litestar_queues_core.publishing import Announcements
 from litestar_queues_core.settlements import MaintenancePolicy, Moved
 from litestar_queues_core.worker.keeper import Lease
 
-logger = logging.getLogger("litestar_queues.worker")
+logger: logging.Logger = logging.getLogger("litestar_queues.worker")
 
 EVERY = 1.0
 EVENTS = 1000
@@ -55,7 +55,7 @@ class MaintenanceService:
         self._next_pruning = 0.0
         self._next = 0.0
         self._due = NEVER
-        self.wake = asyncio.Event()
+        self.wake: asyncio.Event = asyncio.Event()
 
     async def poll(self) -> float:
         """Do one piece, if it is time; return the seconds until the next."""

@@ -59,20 +59,20 @@ class Run:
     )
 
     def __init__(self, job: Job, claimed: float) -> None:
-        self.job = job
-        self.claimed = claimed
-        self.started = 0.0
-        self.took = 0.0
+        self.job: Job = job
+        self.claimed: float = claimed
+        self.started: float = 0.0
+        self.took: float = 0.0
         self.handle: asyncio.Task[None] | None = None
         self.context: TaskExecutionContext | None = None
-        self.entered = False
-        self.ended = False
+        self.entered: bool = False
+        self.ended: bool = False
         self.stopped: Stop | None = None
         self._reasons: list[Stop] | None = None
         self.settlement: Settlement | None = None
-        self.replaced = False
+        self.replaced: bool = False
         self.events: list[Event] = []
-        self.undelivered = False
+        self.undelivered: bool = False
 
     @property
     def key(self) -> tuple[str, int]:

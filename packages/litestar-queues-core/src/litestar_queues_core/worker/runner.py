@@ -28,7 +28,7 @@ from litestar_queues_core.worker.holdings import Holdings
 from litestar_queues_core.worker.run import Run, Stop
 from litestar_queues_core.worker.settling import completed, put_back, settle, unrecordable
 
-logger = logging.getLogger("litestar_queues.worker")
+logger: logging.Logger = logging.getLogger("litestar_queues.worker")
 
 RETURNED = Ending.RETURNED
 UNACKNOWLEDGED = 1000
@@ -67,7 +67,7 @@ class Runner:
         self._prefaced = announcer.enabled or config.before_job is not None
         self._hooked = bool(config.after_job or config.on_failure)
         self._buffers = holdings.buffer, holdings.running, holdings.outbox
-        self.closed = False
+        self.closed: bool = False
 
     @property
     def enabled(self) -> bool:

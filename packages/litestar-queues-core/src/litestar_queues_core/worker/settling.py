@@ -14,7 +14,7 @@ from litestar_queues_core.settlements import Kind, Settlement
 from litestar_queues_core.text import bound_text
 from litestar_queues_core.worker.run import Stop
 
-logger = logging.getLogger("litestar_queues.worker")
+logger: logging.Logger = logging.getLogger("litestar_queues.worker")
 
 COMPLETE = Kind.COMPLETE
 

@@ -18,7 +18,7 @@ from litestar_queues_core.stores.memory import MemoryBackendConfig
 from litestar_queues_core.worker.supervisor import watch_parent
 from litestar_queues_core.worker.worker import Worker
 
-logger = logging.getLogger("litestar_queues.worker")
+logger: logging.Logger = logging.getLogger("litestar_queues.worker")
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 

@@ -11,16 +11,17 @@ from asyncio.subprocess import DEVNULL, Process
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
 
+from litestar_queues_core.exits import UNABLE, WRONG
 from litestar_queues_core.lifeline import watch
 from litestar_queues_core.loop import rest_until
 
-logger = logging.getLogger("litestar_queues.supervisor")
+logger: logging.Logger = logging.getLogger("litestar_queues.supervisor")
 
 PARENT = "LITESTAR_QUEUES_PARENT_FD"
 NUMBER = "LITESTAR_QUEUES_PROCESS"
 
-CANNOT_START = 2
-"""Exit code of a process whose settings cannot work: trying again would not help."""
+CANNOT_START = frozenset({WRONG, UNABLE})
+"""Exit codes of a process whose settings or store cannot work: trying again would not help."""
 
 STEADY = 60.0
 FIRST_PAUSE = 0.5
@@ -35,7 +36,8 @@ def run_supervised(
 
     One that ends well (it has run ``max_jobs``, or holds ``max_memory``) is replaced at once, one
     that crashes after a pause that grows from half a second to half a minute.  If the first
-    process of a place exits with code 2, its settings cannot work and everything ends.
+    process of a place exits with code 2 or 4, its settings or its store cannot work and everything
+    ends.
 
     The first SIGTERM or SIGINT is passed on as SIGTERM, further ones as SIGINT, which
     ``run_worker`` takes for haste.  Twenty seconds after *grace* what is left is killed.  The
@@ -50,7 +52,7 @@ def run_supervised(
         burst: Whether each process ends once nothing is left to do; then none is replaced.
 
     Returns:
-        0 if all ended as they should, 2 if they could not start, else 1.
+        0 if all ended as they should, the code of the first that could not start, else 1.
     """
     supervisor = Supervisor(command, grace=grace, burst=burst)
     return asyncio.run(supervisor.run(processes))
@@ -178,9 +180,9 @@ class Supervisor:
             return False
         if code == 0:
             return not self._burst
-        if code == CANNOT_START and first:
+        if code in CANNOT_START and first:
             logger.error("worker process %d cannot start; giving up", number)
-            self._code = CANNOT_START
+            self._code = code
             self.stop()
             return False
         logger.error("worker process %d %s", number, how_it_ended(code))

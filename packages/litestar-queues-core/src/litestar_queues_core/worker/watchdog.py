@@ -11,7 +11,7 @@ import threading
 import time
 import traceback
 
-logger = logging.getLogger("litestar_queues.worker")
+logger: logging.Logger = logging.getLogger("litestar_queues.worker")
 
 BLOCKED = 1.0
 STALLED = 70
@@ -37,7 +37,7 @@ class Watchdog:
         self._own_process = own_process
         self._heard = time.monotonic()
         self._reported = False
-        self.alive = True
+        self.alive: bool = True
 
     def look(self) -> None:
         """Compare the loop's last sign of life with the clock, and ask for another."""

@@ -32,7 +32,7 @@ from litestar_queues_core.worker.maintenance import MaintenanceService
 from litestar_queues_core.worker.runner import Runner
 from litestar_queues_core.worker.watchdog import Watchdog
 
-logger = logging.getLogger("litestar_queues.worker")
+logger: logging.Logger = logging.getLogger("litestar_queues.worker")
 
 LISTEN = 5.0
 SIGNALLED_RESTS = (1.0, 5.0)
@@ -79,15 +79,17 @@ class Worker:
         config: WorkerConfig | None = None,
         **overrides: Any,
     ) -> None:
+        if not isinstance(service, QueueService):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"Worker() takes a QueueService, not {service!r}")
         base = config or service.config.worker
         try:
-            self.config = replace(base, **overrides) if overrides else base
+            self.config: WorkerConfig = replace(base, **overrides) if overrides else base
         except TypeError as error:
             raise ConfigError(f"{error}; a Worker takes the fields of WorkerConfig") from None
-        self.service = service
-        self.name = name or _name()
-        self.holdings = Holdings()
-        self.stopped = asyncio.Event()
+        self.service: QueueService = service
+        self.name: str = name or _name()
+        self.holdings: Holdings = Holdings()
+        self.stopped: asyncio.Event = asyncio.Event()
         self._burst = burst
         self._own_process = own_process
         self._only = only_executor
@@ -134,7 +136,9 @@ class Worker:
             await self._keeper.close()
             await self.service.announcements.drain()
             await self._resources.aclose()
-            logger.info("worker %s stopped; it ran %d jobs", self.name, self.holdings.finished)
+            finished = self.holdings.finished
+            jobs = "job" if finished == 1 else "jobs"
+            logger.info("worker %s stopped; it ran %d %s", self.name, finished, jobs)
 
     async def _prepare(self) -> None:
         service, config = self.service, self.config
@@ -296,11 +300,17 @@ def _name() -> str:
 
 
 def memory_mib() -> float:
-    """Return how much memory this process holds, in MiB."""
+    """Return how much memory this process holds, in MiB; where nothing tells, its most so far."""
     try:
         with open("/proc/self/statm", encoding="ascii") as statm:
             return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
     except (OSError, AttributeError):
-        import resource  # noqa: PLC0415  (not on Windows)
+        return most_memory_mib()
 
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+def most_memory_mib() -> float:
+    """Return how much memory this process has held at most, in MiB."""
+    import resource  # noqa: PLC0415  (not on Windows)
+
+    unit = 2**20 if sys.platform == "darwin" else 2**10  # macOS counts bytes, others KiB
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit

@@ -12,7 +12,14 @@ from rich_click import RichCommand
 from litestar_queues.cli.exits import NotDone, run
 from litestar_queues.cli.opening import describe, opened
 from litestar_queues.cli.options import as_json, filters
-from litestar_queues.cli.output import ago, print_fields, print_json, print_table, span
+from litestar_queues.cli.output import (
+    ago,
+    is_overdue,
+    print_fields,
+    print_json,
+    print_table,
+    span,
+)
 from litestar_queues.cli.views import as_text, everything, instant, summary
 from litestar_queues.events import envelope
 from litestar_queues_core.choices import backend_of
@@ -137,7 +144,12 @@ async def _list(app: Litestar, query: JobQuery, as_json: bool) -> None:
     async with opened(app) as service:
         page = await service.find(query)
     if as_json:
-        print_json({"jobs": [summary(job) for job in page.jobs], "cursor": page.cursor})
+        print_json(
+            {
+                "jobs": [{**summary(job), "overdue": is_overdue(job)} for job in page.jobs],
+                "cursor": page.cursor,
+            }
+        )
         return
     if not page.jobs:
         click.echo("No such jobs.")
@@ -159,7 +171,7 @@ def _row(job: Job) -> list[object]:
     error = (job.error or "").splitlines()
     return [
         job.id,
-        job.status,
+        "running, overdue" if is_overdue(job) else job.status,
         f"{tries}/{job.new.spec.retries + 1}",
         ago(when),
         "\n".join([f"{job.task}, {job.queue}", *(line[:LONGEST] for line in error[:1])]),
@@ -177,7 +189,7 @@ def show(app: Litestar, job_id: str, as_json: bool) -> None:
 async def _show(app: Litestar, job_id: str, as_json: bool) -> None:
     async with opened(app) as service:
         job = await record_of(service, job_id)
-        view = everything(job, service)
+        view: dict[str, Any] = {**everything(job, service), "overdue": is_overdue(job)}
     if as_json:
         print_json(view)
         return

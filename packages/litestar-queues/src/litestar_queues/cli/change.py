@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import click
 from litestar import Litestar
@@ -19,16 +20,20 @@ from litestar_queues.cli.output import print_json, progress
 from litestar_queues_core.asking import ask
 from litestar_queues_core.exits import NOT_DONE
 from litestar_queues_core.ids import JobId
-from litestar_queues_core.model import FINISHED, Status
+from litestar_queues_core.model import Job, Status
+from litestar_queues_core.queries import cancellable, revivable
 from litestar_queues_core.service import QueueService
-from litestar_queues_core.settlements import JobQuery, MaintenancePolicy
+from litestar_queues_core.settlements import Enqueued, JobQuery, MaintenancePolicy
 
 PAGE = 200
 DONE = {"cancelled", "requested", "revived"}
 WOULD_DO = {str(status) for status in Status}
-UNFINISHED = [status for status in Status if status not in FINISHED]
 
-Act = Callable[[QueueService, Sequence[str]], Awaitable[Sequence[str]]]
+T = TypeVar("T")
+
+Outcomes = Sequence[tuple[str, str]]
+Advance = Callable[[int], None]
+Act = Callable[[QueueService, Advance], Awaitable[Outcomes]]
 
 _ids = click.argument("job_ids", nargs=-1, metavar="[JOB_ID]...")
 _dry_run = click.option("--dry-run", is_flag=True, help="Change nothing; say what would be.")
@@ -55,11 +60,15 @@ def cancel(
 
     A waiting job ends at once; a running one is asked to stop, by default.
     """
+    query = _query(job_ids, queue, task, statuses, narrowed=cancellable)
+    running = not waiting_only
 
-    async def act(service: QueueService, ids: Sequence[str]) -> list[str]:
-        return [str(one) for one in await service.cancel_many(ids, running=not waiting_only)]
+    async def act(service: QueueService, advance: Advance) -> Outcomes:
+        if query is not None:
+            done = await service.cancel_all(query, running=running, progress=advance)
+            return list(done.items())
+        return await _each(job_ids, partial(service.cancel_many, running=running), advance)
 
-    query = _query(job_ids, queue, task, statuses, default=UNFINISHED)
     run(_change(app, job_ids, query, act, dry_run=dry_run, as_json=as_json))
 
 
@@ -82,20 +91,24 @@ def revive(
 
     Without --status, these are the failed ones.
     """
-    query = _query(job_ids, queue, task, statuses, default=[Status.FAILED])
-    run(_change(app, job_ids, query, _revive, dry_run=dry_run, as_json=as_json))
+    query = _query(job_ids, queue, task, statuses, narrowed=revivable)
 
-
-async def _revive(service: QueueService, ids: Sequence[str]) -> list[str]:
-    outcomes: list[str] = []
-    for job_id, answer in zip(ids, await service.revive_many(ids), strict=True):
-        if answer.error is not None:
-            outcomes.append(f"refused: {answer.error}")
-        elif answer.id != job_id:
-            outcomes.append(f"refused: its key is held by job {answer.id}")
+    async def act(service: QueueService, advance: Advance) -> Outcomes:
+        if query is not None:
+            answers = list((await service.revive_all(query, progress=advance)).items())
         else:
-            outcomes.append("revived")
-    return outcomes
+            answers = await _each(job_ids, service.revive_many, advance)
+        return [(job_id, _revival(job_id, answer)) for job_id, answer in answers]
+
+    run(_change(app, job_ids, query, act, dry_run=dry_run, as_json=as_json))
+
+
+def _revival(job_id: str, answer: Enqueued) -> str:
+    if answer.error is not None:
+        return f"refused: {answer.error}"
+    if answer.id != job_id:
+        return f"refused: its key is held by job {answer.id}"
+    return "revived"
 
 
 def _query(
@@ -104,7 +117,7 @@ def _query(
     task: str | None,
     statuses: Sequence[str],
     *,
-    default: Sequence[Status],
+    narrowed: Callable[[JobQuery], JobQuery],
 ) -> JobQuery | None:
     """Return what the options describe; ``None`` if ids are given instead."""
     described = bool(queue or task or statuses)
@@ -112,8 +125,8 @@ def _query(
         raise click.UsageError("give job ids, or at least one of --queue, --task and --status")
     if job_ids:
         return None
-    status = [Status(one) for one in statuses] or default
-    return JobQuery(status=status, queue=queue, task=task, limit=PAGE)
+    status = [Status(one) for one in statuses]
+    return narrowed(JobQuery(status=status, queue=queue, task=task, limit=PAGE))
 
 
 async def _change(
@@ -125,40 +138,48 @@ async def _change(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    outcomes: list[tuple[str, str]] = []
     async with opened(app) as service:
         with progress("jobs", total=len(job_ids) or None) as advance:
-            async for batch in _batches(service, job_ids, query):
-                done = await (_look if dry_run else act)(service, batch)
-                outcomes += zip(batch, done, strict=True)
-                advance(len(batch))
+            if not dry_run:
+                outcomes = await act(service, advance)
+            elif query is not None:
+                outcomes = await _look_all(service, query, advance)
+            else:
+                outcomes = await _look(service, job_ids, advance)
     _report(outcomes, one_by_one=query is None, dry_run=dry_run, as_json=as_json)
 
 
-async def _look(service: QueueService, ids: Sequence[str]) -> list[str]:
-    jobs = await ask(service.store.get([JobId(one) for one in ids]))
-    return ["not_found" if job is None else str(job.status) for job in jobs]
+async def _look_all(service: QueueService, query: JobQuery, advance: Advance) -> Outcomes:
+    found: list[tuple[str, str]] = []
+    async for job in service.find_all(query):
+        found.append((job.id, job.status))
+        advance(1)
+    return found
 
 
-async def _batches(
-    service: QueueService, job_ids: Sequence[str], query: JobQuery | None
-) -> AsyncGenerator[Sequence[str]]:
-    if query is None:
-        for start in range(0, len(job_ids), PAGE):
-            yield job_ids[start : start + PAGE]
-        return
-    cursor: str | None = None
-    while True:
-        page = await service.find(replace(query, cursor=cursor))
-        if page.jobs:
-            yield [job.id for job in page.jobs]
-        if (cursor := page.cursor) is None:
-            return
+async def _look(service: QueueService, job_ids: Sequence[str], advance: Advance) -> Outcomes:
+    async def look(ids: Sequence[str]) -> Sequence[Job | None]:
+        return await ask(service.store.get([JobId(one) for one in ids]))
+
+    found = await _each(job_ids, look, advance)
+    return [(job_id, "not_found" if job is None else job.status) for job_id, job in found]
 
 
-def _report(
-    outcomes: Sequence[tuple[str, str]], *, one_by_one: bool, dry_run: bool, as_json: bool
-) -> None:
+async def _each(
+    job_ids: Sequence[str],
+    act: Callable[[Sequence[str]], Awaitable[Sequence[T]]],
+    advance: Advance,
+) -> list[tuple[str, T]]:
+    """Let *act* have the ids, some at a time, and return what it answered to each."""
+    done: list[tuple[str, T]] = []
+    for start in range(0, len(job_ids), PAGE):
+        batch = job_ids[start : start + PAGE]
+        done += zip(batch, await act(batch), strict=True)
+        advance(len(batch))
+    return done
+
+
+def _report(outcomes: Outcomes, *, one_by_one: bool, dry_run: bool, as_json: bool) -> None:
     totals = Counter(outcome for _, outcome in outcomes)
     if as_json:
         jobs = [{"id": job_id, "outcome": outcome} for job_id, outcome in outcomes]

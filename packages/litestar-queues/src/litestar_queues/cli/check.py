@@ -17,12 +17,12 @@ from litestar_queues.cli.opening import describe, opened
 from litestar_queues.cli.options import as_json
 from litestar_queues.cli.output import console, print_json, span
 from litestar_queues_core.choices import backend_of, executor_name
-from litestar_queues_core.errors import UnknownTaskError
+from litestar_queues_core.errors import MissingAbilityError, UnknownTaskError
 from litestar_queues_core.exits import NOT_DONE
 from litestar_queues_core.immediate import IMMEDIATE
 from litestar_queues_core.lanes import LOCAL, executor_of
 from litestar_queues_core.model import WAITING, Job, Status
-from litestar_queues_core.protocols import SupportsBrowse
+from litestar_queues_core.protocols import SupportsBrowse, SupportsSchedules
 from litestar_queues_core.service import QueueService
 from litestar_queues_core.settlements import JobQuery, LeaseView, QueueCounts
 
@@ -54,7 +54,7 @@ def check(app: Litestar, as_json: bool) -> None:
 
     Exits with 1 if there is a problem; a warning is none.
     """
-    findings = run(_check(app))
+    findings = run(_findings(app))
     if as_json:
         print_json([finding._asdict() for finding in findings])
     else:
@@ -65,9 +65,17 @@ def check(app: Litestar, as_json: bool) -> None:
         sys.exit(NOT_DONE)
 
 
+async def _findings(app: Litestar) -> list[Finding]:
+    try:
+        return await _check(app)
+    except MissingAbilityError as error:
+        return [Finding("problem", "abilities", str(error))]
+
+
 async def _check(app: Litestar) -> list[Finding]:
     async with opened(app) as service:
         findings = [Finding("ok", "store", f"{describe(backend_of(service.config))} is open")]
+        findings += _schedules(service)
         if not isinstance(service.store, SupportsBrowse):
             lacking = f"{type(service.store).__name__} cannot be looked through"
             return [*findings, Finding("warning", "jobs", lacking)]
@@ -79,6 +87,14 @@ async def _check(app: Litestar) -> list[Finding]:
     findings += _queues(service, sample, _alive(counts))
     findings += _tasks(service, sample)
     return findings
+
+
+def _schedules(service: QueueService) -> Iterator[Finding]:
+    """Name the tasks whose schedule nobody keeps; only without initialize_schedules can one be."""
+    names = [task.name for task in service.registry if task.schedule is not None]
+    if names and not isinstance(service.store, SupportsSchedules):
+        message = f"do not run by themselves: {type(service.store).__name__} keeps no schedules"
+        yield Finding("warning", "schedules", f"{', '.join(names)} {message}")
 
 
 async def _sample(service: QueueService) -> list[Job]:

@@ -17,6 +17,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 from rich.text import Text
 
+from litestar_queues_core.model import Job, Status
+
 WIDE = 200
 
 _NUMBER = re.compile(r"[\d,]*\+?")
@@ -25,6 +27,7 @@ COLOURS = {
     "pending": "yellow",
     "scheduled": "cyan",
     "running": "blue",
+    "running, overdue": "red",
     "dispatched": "blue",
     "completed": "green",
     "failed": "red",
@@ -100,6 +103,14 @@ def cell(value: object) -> Text:
     """Return *value* as it stands in a table; never as markup."""
     text = f"{value:,}" if isinstance(value, int) else str(value)
     return Text(text, style=COLOURS.get(text, ""))
+
+
+def is_overdue(job: Job) -> bool:
+    """Return whether *job* still runs although its timeout has passed."""
+    timeout, started = job.new.spec.timeout, job.details.started_ms
+    if job.status is not Status.RUNNING or not timeout or started is None:
+        return False
+    return time.time_ns() // 1_000_000 > started + timeout * 1000
 
 
 def ago(instant_ms: int | None, now_ms: int | None = None) -> str:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from itertools import islice
 
 from litestar_queues_core.model import Status
+from litestar_queues_core.queries import foreign_cursor
 from litestar_queues_core.settlements import Count, JobQuery, LeaseView, Page, QueueCounts
 from litestar_queues_core.stores.memory.jobs import Jobs
 from litestar_queues_core.stores.memory.rows import Lease, Row
 
 ALL_QUEUES = "*"
+
+_CURSOR = re.compile("[0-9]{1,18}")
 
 
 def find(jobs: Jobs, query: JobQuery, now_ms: int) -> Page:
@@ -25,10 +29,16 @@ def find(jobs: Jobs, query: JobQuery, now_ms: int) -> Page:
 
 
 def _matches(jobs: Jobs, query: JobQuery, now_ms: int) -> Iterator[Row]:
-    before = math.inf if query.cursor is None else int(query.cursor)
+    before = math.inf if query.cursor is None else _position(query.cursor)
     for row in _candidates(jobs, query.key, now_ms):
         if row.number < before and _fits(row, query):
             yield row
+
+
+def _position(cursor: str) -> int:
+    if not _CURSOR.fullmatch(cursor):
+        raise foreign_cursor(cursor)
+    return int(cursor)
 
 
 def _candidates(jobs: Jobs, key: str | None, now_ms: int) -> Iterable[Row]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
-from litestar_queues_core.errors import QueueError
-from litestar_queues_core.ids import JobId, new_job_id
-from litestar_queues_core.model import Failure, Job, Status
+from litestar_queues_core.errors import KeyConflictError, QueueError
+from litestar_queues_core.ids import JobId, new_job_id, new_lease_id
+from litestar_queues_core.model import Failure, Job, Status, WorkerInfo
 from litestar_queues_core.protocols import Store
 from litestar_queues_core.settlements import JobQuery, Kind, QueueCounts
 from litestar_queues_core.testing.claimer import Claimer
@@ -243,6 +243,15 @@ class Browsing:
         assert 90 < views["busy"].expires_in <= 100
         assert not views["busy"].dead
 
+    async def test_leases_show_the_queues_of_their_workers(self, store: Store) -> None:
+        browse = with_browse(store)
+        for worker in (WorkerInfo(name="some", queues=("a", "b")), WorkerInfo(name="every")):
+            await store.open_lease(new_lease_id(), worker, seconds=100)
+
+        queues = {one.worker: one.queues for one in (await browse.count()).leases}
+
+        assert (list(queues["some"]), list(queues["every"])) == (["a", "b"], [])
+
     async def test_closed_leases_are_not_shown_and_dead_ones_as_dead(self, store: Store) -> None:
         browse = with_browse(store)
         closed, dead = await Claimer(store).open(), await Claimer(store).open()
@@ -356,6 +365,20 @@ class Browsing:
         assert not any(one.created for one in answers)
         assert (await look(store, running.id)).status is Status.RUNNING
         assert len(await claimer.claim()) == 1
+
+    async def test_a_job_is_not_revived_while_another_task_has_its_key(self, store: Store) -> None:
+        with_keys(store)
+        browse = with_browse(store)
+        first, second = make_job(key="k", task="mail.send"), make_job(key="k", task="files.scan")
+        await store.enqueue([first])
+        await store.cancel([first.id], running=False)
+        await store.enqueue([second])
+
+        (answer,) = await browse.revive([first.id])
+
+        assert isinstance(answer.error, KeyConflictError)
+        assert not answer.created
+        assert (await look(store, first.id)).status is Status.CANCELLED
 
     async def test_a_revived_job_can_end_again_and_is_pruned_once(self, store: Store) -> None:
         browse = with_browse(store)

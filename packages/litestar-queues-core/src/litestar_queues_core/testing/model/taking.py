@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from litestar_queues_core.errors import KeyConflictError
 from litestar_queues_core.ids import JobId
@@ -22,7 +22,8 @@ def enqueue(world: World, jobs: Sequence[NewJob], answers: Sequence[Enqueued]) -
     for new, answer in zip(jobs, answers, strict=True):
         holder = None if new.id in world.jobs else _other_holder(world, new, answer)
         if holder is not None:
-            _loses(world, new, holder, answer)
+            _loses(world, new.id, new.spec.task, holder, answer)
+            _demand_status(answer, _statuses(world, holder.job))
             continue
         demand(
             (answer.id, answer.created, answer.error) == (new.id, True, None),
@@ -32,13 +33,7 @@ def enqueue(world: World, jobs: Sequence[NewJob], answers: Sequence[Enqueued]) -
         )
         if new.id not in world.jobs:
             known = take(world, new)
-            statuses = known.open.get("status", (known.status,))
-            demand(
-                answer.status in statuses,
-                "an enqueue tells how the job stands",
-                allowed=known.status,
-                answered=answer.status,
-            )
+            _demand_status(answer, known.open.get("status", (known.status,)))
 
 
 def _other_holder(world: World, new: NewJob, answer: Enqueued) -> Holder | None:
@@ -51,9 +46,10 @@ def _other_holder(world: World, new: NewJob, answer: Enqueued) -> Holder | None:
     return holder
 
 
-def _loses(world: World, new: NewJob, holder: Holder, answer: Enqueued) -> None:
-    who = f"{world.name(holder.job)}, which holds the key of {world.name(new.id)}"
-    if holder.task != new.spec.task:
+def _loses(world: World, job_id: JobId, task: str, holder: Holder, answer: Enqueued) -> None:
+    """Check what a job was answered whose key another one holds."""
+    who = f"{world.name(holder.job)}, which holds the key of {world.name(job_id)}"
+    if holder.task != task:
         demand(
             isinstance(answer.error, KeyConflictError) and not answer.created,
             ONE_WINS,
@@ -62,11 +58,19 @@ def _loses(world: World, new: NewJob, holder: Holder, answer: Enqueued) -> None:
         )
         return
     demand(
-        (answer.id, answer.created, answer.error) == (holder.job, False, None)
-        and answer.status in _statuses(world, holder.job),
+        (answer.id, answer.created, answer.error) == (holder.job, False, None),
         ONE_WINS,
-        allowed=f"not created: {who}, and is {_statuses(world, holder.job)[0]}",
+        allowed=f"not created: {who}",
         answered=_said(world, answer),
+    )
+
+
+def _demand_status(answer: Enqueued, statuses: Collection[object]) -> None:
+    demand(
+        answer.error is not None or answer.status in statuses,
+        "an enqueue tells how the job stands",
+        allowed=" or ".join(map(str, statuses)),
+        answered=answer.status,
     )
 
 
@@ -125,13 +129,7 @@ def revive(world: World, ids: Sequence[JobId], answers: Sequence[Enqueued]) -> N
 def _revive(world: World, known: Known, answer: Enqueued) -> None:
     holder, certain = holder_of(world, known.key.key) if known.key else (None, True)
     if holder is not None and holder.job != known.id and (certain or not answer.created):
-        demand(
-            not answer.created
-            and (answer.id == holder.job or isinstance(answer.error, KeyConflictError)),
-            ONE_WINS,
-            allowed=f"not created: {world.name(holder.job)} holds the key of {known.name}",
-            answered=_said(world, answer),
-        )
+        _loses(world, known.id, known.spec.task, holder, answer)
         return
     demand(
         (answer.id, answer.created, answer.error) == (known.id, True, None),

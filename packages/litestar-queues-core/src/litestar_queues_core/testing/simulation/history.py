@@ -350,9 +350,12 @@ def _bury(loop: VirtualLoop) -> None:
     loop.set_exception_handler(lambda loop, context: None)
     hook, sys.unraisablehook = sys.unraisablehook, _unheard
     try:
-        for task in asyncio.all_tasks(loop):
-            task._log_destroy_pending = False  # type: ignore[attr-defined]
-            _close(cast("Coroutine[Any, Any, Any]", task.get_coro()))
+        buried = set[asyncio.Task[Any]]()
+        while left := asyncio.all_tasks(loop) - buried:  # some begin others as they end
+            for task in left:
+                task._log_destroy_pending = False  # type: ignore[attr-defined]
+                _close(cast("Coroutine[Any, Any, Any]", task.get_coro()))
+            buried |= left
         loop.close()
     finally:
         sys.unraisablehook = hook

@@ -1,0 +1,23 @@
+"""The example for authors of backends, with processes that are killed, stopped and blocked."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+
+@pytest.mark.timeout(120)
+def test_the_journal_loses_nothing() -> None:
+    command = [sys.executable, "-m", "litestar_queues_core.testing.chaos", "--json"]
+    command += ["--store=journal_queue.chaos:JournalTarget", "--faults=kill,stop,block"]
+    command += ["--seconds=8", "--jobs-per-second=10"]
+
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    report = json.loads(done.stdout)
+    assert set(report["faults"]) == {"kill", "stop", "block"}
+    assert report["figures"]["completed"] > 20
