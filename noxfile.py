@@ -23,7 +23,13 @@ MODULES = [path.name.replace("-", "_") for path in PACKAGES]
 EXAMPLES = sorted(path.parent for path in Path("examples").glob("*/pyproject.toml"))
 PINS = Path("constraints.txt")
 VERSION = "packages/litestar-queues-core/src/litestar_queues_core/_version.py"
-END_TO_END = ["tests/examples", "tests/histories", "tests/test_readme.py"]
+END_TO_END = [
+    "tests/chaos",
+    "tests/examples",
+    "tests/histories",
+    "tests/sql/test_chaos.py",
+    "tests/test_readme.py",
+]
 BENCHMARKS = {  # and how to have a first figure soon
     "enqueue": ["--jobs=2000", "--repeat=3"],
     "drain": ["--jobs=5000", "--repeat=3"],

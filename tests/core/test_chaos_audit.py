@@ -122,6 +122,10 @@ CASES: dict[str, tuple[Callable[[Case], None], Sequence[str]]] = {
     "a delivery was started twice": (started_twice, ["started_twice", "unexplained"]),
     "nothing says why it ran again": (alter(("errors", [])), ["unexplained"]),
     "its worker was well": (alter(("deaths", {})), ["taken_from_healthy"]),
+    "its worker had ended in an orderly way": (
+        alter(("deaths", {100: Death(12.0, 0, wanted=True)})),
+        ["taken_from_healthy"],
+    ),
 }
 
 

@@ -67,9 +67,9 @@ def split_options(
 
     A keyword that names an option is one unless the task has a parameter of that name.
     """
-    options = {name: kwargs[name] for name in task.option_keywords.intersection(kwargs)}
-    if not options:
-        return options, kwargs
+    if not kwargs or not (given := task.option_keywords.intersection(kwargs)):
+        return {}, kwargs
+    options = {name: kwargs[name] for name in given}
     return options, {name: value for name, value in kwargs.items() if name not in options}
 
 

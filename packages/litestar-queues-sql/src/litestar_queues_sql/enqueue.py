@@ -10,7 +10,7 @@ from litestar_queues_core.model import NewJob, Status
 from litestar_queues_core.settlements import Enqueued
 from litestar_queues_sql import keys
 from litestar_queues_sql.jobs import announce
-from litestar_queues_sql.rows import NEW, PLAIN, Row, new_row, status_of
+from litestar_queues_sql.rows import NEW, PLAIN, STATUSES, Row, new_row, status_of
 from litestar_queues_sql.script import NOW, Script, Sql
 
 _INSERT = Sql("INSERT INTO $job ($new) $rows $skip", new=NEW)
@@ -38,12 +38,11 @@ def enqueue(jobs: Sequence[NewJob]) -> Script[list[Enqueued]]:
     yield _INSERT_PLAIN.many(plain)
     if len(plain) < len(new):
         yield _INSERT.many([row for row in new if len(row) > _WIDTH])
-    yield announce([(row[_LANE], row[_DUE]) for row in new], now_ms)
-    answers = (yield from _losers(jobs, lost)) if lost else {}
-    return [
-        answers.get(job.id) or Enqueued(job.id, True, status_of(rows[job.id][_STATUS]))
-        for job in jobs
-    ]
+    yield announce(((row[_LANE], row[_DUE]) for row in new), now_ms)
+    taken = {job_id: Enqueued(job_id, True, STATUSES[row[_STATUS]]) for job_id, row in rows.items()}
+    if lost:
+        taken |= yield from _losers(jobs, lost)
+    return [taken[job.id] for job in jobs]
 
 
 def statuses(ids: Sequence[JobId]) -> Script[dict[JobId, Status]]:

@@ -145,4 +145,4 @@ def forget_requests(rows: Iterable[Live], requested: Collection[JobId]) -> Scrip
 def announce(waiting: Iterable[tuple[str, int]], now_ms: int) -> Raise:
     """Return the request to wake the workers of jobs that wait in (lane, due instant)."""
     soon = now_ms + SOON_MS
-    return Raise({f"lane:{lane}" for lane, due_ms in waiting if due_ms <= soon})
+    return Raise({f"lane:{lane}" for lane in {lane for lane, due_ms in waiting if due_ms <= soon}})

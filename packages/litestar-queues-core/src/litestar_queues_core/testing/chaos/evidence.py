@@ -106,6 +106,8 @@ class Evidence:
     def excuse(self, pid: int, began_ms: int, ended_ms: int, *, blocked: bool) -> bool:
         """Return whether something was wrong with a process, or with all, in this time.
 
+        An orderly end is no excuse: who ends so has given back what it held.
+
         Args:
             pid: The process.
             began_ms: Milliseconds since 1970, as stores count.
@@ -115,7 +117,8 @@ class Evidence:
         monotonic = time.monotonic() - time.time()
         began, ended = began_ms / 1000 + monotonic, ended_ms / 1000 + monotonic
         death = self.deaths.get(pid)
-        return (death is not None and began <= death.moment <= ended) or any(
+        died = death is not None and death.code != 0 and began <= death.moment <= ended
+        return died or any(
             window.pid in (0, pid)
             and window.began < ended
             and window.ended > began
