@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from litestar_queues_core.errors import StoreUnavailable
+from litestar_queues_core.errors import StoreError, StoreUnavailable
 from litestar_queues_core.protocols import BackendConfig, Store
 
 Fault = Callable[[str, int], str | Exception | None]
@@ -18,7 +18,8 @@ class FaultyStore:
     Args:
         store: The real store.
         fault: Called with a method's name and the number of its call, from 1; returns
-            ``"before"``, ``"after"``, ``None``, or an exception to raise before.
+            ``"before"``, ``"after"``, ``"odd"`` for an unforeseen error after the effect, ``None``,
+            or an exception to raise before.
     """
 
     def __init__(self, store: Store, fault: Fault) -> None:
@@ -40,6 +41,8 @@ class FaultyStore:
         answer = await getattr(self.store, name)(*args, **kwargs)
         if when == "after":
             raise StoreUnavailable("the answer was lost")
+        if when == "odd":
+            raise StoreError("nobody foresaw this, and the effect stands")
         return answer
 
 

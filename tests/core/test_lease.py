@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 from tests.core.faulty import FaultyBackend
 
-from litestar_queues_core.errors import QueueError
-from litestar_queues_core.ids import new_lease_id
+from litestar_queues_core.errors import LeaseLost, QueueError
+from litestar_queues_core.ids import LeaseId, new_lease_id
 from litestar_queues_core.model import WorkerInfo
 from litestar_queues_core.settlements import Renewal
 from litestar_queues_core.stores.memory import MemoryBackendConfig
@@ -111,6 +111,27 @@ async def test_the_keeper_survives_whatever_the_store_raises() -> None:
             keeper.cancel()
 
     assert store.failed == ["renew before"]
+
+
+async def test_a_lease_that_ran_out_before_its_opening_was_answered_is_followed_by_another() -> (
+    None
+):
+    asked: list[str] = []
+
+    def fault(name: str, number: int) -> str | Exception | None:
+        asked.append(name)
+        if name != "open_lease":
+            return None
+        return {1: "after", 2: LeaseLost(LeaseId("the first one"))}.get(number)
+
+    backend = FaultyBackend(MemoryBackendConfig(), fault)
+    async with backend.open() as store, asyncio.timeout(SOON):
+        lease = Lease(store, INFO, 3.0)
+        await lease.begin()
+
+        assert asked == ["open_lease"] * 3
+        assert lease.may_start
+        assert (await store.renew(lease.id, seconds=3.0)).alive
 
 
 async def test_a_keeper_leaves_a_dead_lease_alone() -> None:

@@ -18,7 +18,7 @@ from litestar_queues_core.testing.clock import shift_clock
 SOON = 10.0
 
 
-@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("when", ["before", "after", "odd"])
 async def test_lost_exchanges_lose_nothing_and_run_nothing_twice(when: str) -> None:
     runs: Counter[int] = Counter()
 
