@@ -113,9 +113,7 @@ async def test_the_keeper_survives_whatever_the_store_raises() -> None:
     assert store.failed == ["renew before"]
 
 
-async def test_a_lease_that_ran_out_before_its_opening_was_answered_gives_way() -> (
-    None
-):
+async def test_a_lease_that_ran_out_before_its_opening_was_answered_gives_way() -> None:
     asked: list[str] = []
 
     def fault(name: str, number: int) -> str | Exception | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -47,10 +48,17 @@ class Journal:
             result = operation(draft)
             if draft.changed:
                 line = json.dumps(draft.changes(), separators=(",", ":")).encode() + b"\n"
-                os.pwrite(self._file, line, self._position)
-                self._position += len(line)
+                self._append(line)
                 draft.keep()
             return result
+
+    def _append(self, line: bytes) -> None:
+        """Write a line; a full disk may take a part of it, which is none."""
+        written = os.pwrite(self._file, line, self._position)
+        if written < len(line):
+            os.ftruncate(self._file, self._position)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self._position += len(line)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

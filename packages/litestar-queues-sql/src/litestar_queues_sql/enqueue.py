@@ -10,7 +10,7 @@ from litestar_queues_core.model import NewJob, Status
 from litestar_queues_core.settlements import Enqueued
 from litestar_queues_sql import keys
 from litestar_queues_sql.jobs import announce
-from litestar_queues_sql.rows import NEW, PLAIN, STATUSES, Row, new_row, status_of
+from litestar_queues_sql.rows import NEW, PLAIN, Row, new_row, status_of
 from litestar_queues_sql.script import NOW, Script, Sql
 
 _INSERT = Sql("INSERT INTO $job ($new) $rows $skip", new=NEW)
@@ -39,7 +39,9 @@ def enqueue(jobs: Sequence[NewJob]) -> Script[list[Enqueued]]:
     if len(plain) < len(new):
         yield _INSERT.many([row for row in new if len(row) > _WIDTH])
     yield announce(((row[_LANE], row[_DUE]) for row in new), now_ms)
-    taken = {job_id: Enqueued(job_id, True, STATUSES[row[_STATUS]]) for job_id, row in rows.items()}
+    taken = {
+        job_id: Enqueued(job_id, True, status_of(row[_STATUS])) for job_id, row in rows.items()
+    }
     if lost:
         taken |= yield from _losers(jobs, lost)
     return [taken[job.id] for job in jobs]
