@@ -27,6 +27,7 @@ END_TO_END = [
     "tests/chaos",
     "tests/examples",
     "tests/histories",
+    "tests/resp",
     "tests/sql/test_chaos.py",
     "tests/test_readme.py",
 ]

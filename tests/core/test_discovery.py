@@ -88,7 +88,7 @@ def test_one_of_ours_that_is_not_installed_says_what_to_install(
     nothing = importlib.metadata.EntryPoints(())
     monkeypatch.setattr(importlib.metadata, "entry_points", lambda **_: nothing)
 
-    with pytest.raises(MissingAdapterError, match=r"; install litestar-queues-sql, which has it$"):
+    with pytest.raises(MissingAdapterError, match=r"; run: pip install litestar-queues-sql$"):
         load_backend("sqlite")
 
 

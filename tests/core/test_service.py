@@ -366,7 +366,7 @@ def test_outside_a_task_there_is_no_context() -> None:
     ("config", "error", "message"),
     [
         (QueueConfig(), ConfigError, r"queue_backend must be given: 'memory', or one of those"),
-        (QueueConfig(queue_backend="redis"), MissingAdapterError, "the 'redis' adapter is not"),
+        (QueueConfig(queue_backend="sqlspec"), MissingAdapterError, "the 'sqlspec' adapter is not"),
         (
             QueueConfig(queue_backend="mongo"),
             UnknownBackendError,

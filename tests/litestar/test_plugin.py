@@ -207,7 +207,7 @@ def test_a_dependency_of_the_same_name_is_not_overwritten(make_app: MakeApp) -> 
 @pytest.mark.parametrize(
     ("backend", "error", "message"),
     [
-        ("redis", MissingAdapterError, "the 'redis' adapter is not in this version"),
+        ("sqlspec", MissingAdapterError, "the 'sqlspec' adapter is not in this version"),
         ("rabbit", UnknownBackendError, r"'rabbit'; installed: .*sqlite"),
     ],
 )

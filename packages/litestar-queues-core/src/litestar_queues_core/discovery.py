@@ -20,18 +20,12 @@ EXECUTORS = "litestar_queues.executors"
 SINKS = "litestar_queues.event_sinks"
 
 _KINDS = {BACKENDS: "queue backend", EXECUTORS: "executor", SINKS: "event sink"}
-_OURS: dict[str, dict[str, str | None]] = {
-    BACKENDS: {
-        "sqlite": "litestar-queues-sql",
-        "redis": None,
-        "valkey": None,
-        "sqlspec": None,
-        "advanced_alchemy": None,
-    },
-    EXECUTORS: {"cloudrun": None},
-    SINKS: {},
+_OURS: dict[str, frozenset[str]] = {
+    BACKENDS: frozenset({"advanced_alchemy", "redis", "sqlite", "sqlspec", "valkey"}),
+    EXECUTORS: frozenset({"cloudrun"}),
+    SINKS: frozenset(),
 }
-"""Adapters of this project, and the distributions that have them already."""
+"""Adapters of this project, whether they are there already or are to come."""
 
 
 def load_backend(name: str) -> Any:
@@ -91,7 +85,7 @@ def _load(group: str, name: str) -> Any:
         if wanted in found.names:
             return found[wanted].load()
     if spelled in _OURS[group]:
-        raise MissingAdapterError(spelled, distribution=_OURS[group][spelled])
+        raise MissingAdapterError(spelled)
     raise UnknownBackendError(name, known=found.names, kind=_KINDS[group])
 
 

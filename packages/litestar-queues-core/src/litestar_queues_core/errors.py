@@ -14,12 +14,21 @@ class ConfigError(QueueError, ValueError):
     """A setting has a value that cannot work; the message names it and the fix."""
 
 
+_DISTRIBUTIONS = {
+    "redis": "litestar-queues-redis",
+    "sqlite": "litestar-queues-sql",
+    "valkey": "litestar-queues-valkey",
+}
+"""The adapters of this project that there are already, and what has them."""
+
+
 class MissingAdapterError(QueueError, ImportError):
     """An adapter is not installed, or not in this version."""
 
-    def __init__(self, adapter: str, *, distribution: str | None = None) -> None:
+    def __init__(self, adapter: str) -> None:
+        distribution = _DISTRIBUTIONS.get(adapter)
         why = (
-            f"not installed; install {distribution}, which has it"
+            f"not installed; run: pip install {distribution}"
             if distribution
             else "not in this version of litestar-queues; choose another"
         )

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import Any
-
 from litestar_queues_core.errors import adapter
 
 with adapter("redis"):
-    RedisBackendConfig: type[Any] = import_module("litestar_queues_redis").RedisBackendConfig
+    from litestar_queues_redis import RedisBackendConfig
 
 __all__ = ["RedisBackendConfig"]

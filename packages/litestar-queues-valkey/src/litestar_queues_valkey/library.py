@@ -1,0 +1,37 @@
+"""What is used of valkey-py."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from libvalkey import pack_command
+from valkey import asyncio, connection, exceptions
+from valkey.asyncio import connection as asynchronous
+
+from litestar_queues_resp import Library
+
+
+async def answered(idle: Any) -> bool:
+    """Return whether a connection has something to read."""
+    return bool(await idle.can_read_destructive())
+
+
+VALKEY_PY = Library(
+    name="valkey-py",
+    config="ValkeyBackendConfig",
+    clients=(asyncio.Valkey, asyncio.ValkeyCluster, asyncio.ConnectionPool),
+    connections={
+        "tcp": asynchronous.Connection,
+        "tls": asynchronous.SSLConnection,
+        "unix": asynchronous.UnixDomainSocketConnection,
+    },
+    blocking={
+        "tcp": connection.Connection,
+        "tls": connection.SSLConnection,
+        "unix": connection.UnixDomainSocketConnection,
+    },
+    answered=answered,
+    refusal=exceptions.ResponseError,
+    pack=pack_command,
+    parse_url=connection.parse_url,
+)
