@@ -1,0 +1,143 @@
+"""What is looked at before a server is trusted with jobs."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Literal, TypeAlias
+
+from litestar_queues_core.errors import ConfigError, StoreError, StoreUnavailable
+from litestar_queues_resp.client import Client, Word
+
+logger: logging.Logger = logging.getLogger("litestar_queues.resp")
+
+Durability: TypeAlias = Literal["server", "aof", "replicas"]
+
+OLDEST = (6, 2)
+
+
+async def check_server(client: Client, *, durability: Durability, cluster: bool) -> str:
+    """Look whether a server can keep jobs; return what it is, for the log.
+
+    What only endangers them is logged.
+
+    Raises:
+        ConfigError: It cannot; the message says what to change.
+        StoreUnavailable: It cannot be reached, or cannot do it now.
+    """
+    facts = await _facts(client)
+    if facts:
+        check_kind(facts, cluster=cluster)
+        check_memory(facts)
+        await _check_disk(client, facts)
+    await _check_durability(client, durability, facts)
+    return description(facts)
+
+
+def description(facts: Mapping[str, str]) -> str:
+    """Return the name and the version of a server."""
+    if "valkey_version" in facts:
+        return f"Valkey {facts['valkey_version']}"
+    return f"Redis {facts['redis_version']}" if "redis_version" in facts else "a server"
+
+
+async def _facts(client: Client) -> dict[str, str]:
+    """Return what INFO says; nothing if the user may not ask."""
+    try:
+        answer = await client.call("INFO")
+    except ConfigError as error:
+        if "NOPERM" not in str(error) and "permission" not in str(error).lower():
+            raise
+        logger.debug("the server is not looked at, for the user may not use INFO: %s", error)
+        return {}
+    lines = bytes(answer).decode(errors="replace").splitlines()
+    return dict(line.split(":", 1) for line in lines if ":" in line and not line.startswith("#"))
+
+
+def check_kind(facts: Mapping[str, str], *, cluster: bool) -> None:
+    """Look whether it is the kind of server that the configuration says.
+
+    Raises:
+        ConfigError: It is not.
+        StoreUnavailable: It is a replica, and may be a primary soon.
+    """
+    version = facts.get("redis_version", "")
+    parts = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
+    if parts and parts < OLDEST:
+        raise ConfigError(
+            f"the server is Redis {version}; the queue needs Redis 6.2, Valkey 7.2 or later"
+        )
+    if facts.get("redis_mode") == "sentinel":
+        raise ConfigError(
+            "the server is a Sentinel, which keeps nothing: name it in sentinels=[(host, port)], "
+            "and what it calls the primary in service_name="
+        )
+    clustered = facts.get("cluster_enabled") == "1" or facts.get("redis_mode") == "cluster"
+    if clustered and not cluster:
+        raise ConfigError("the server is a node of a cluster: say cluster=True")
+    if facts.get("role") not in {None, "master"}:
+        primary = f"{facts.get('master_host')}:{facts.get('master_port')}"
+        raise ConfigError(
+            f"the server is a read-only replica of {primary}: name the primary, or the "
+            "sentinels that know it (sentinels=, service_name=)"
+        )
+
+
+def check_memory(facts: Mapping[str, str]) -> None:
+    """Look whether the server might throw jobs away when its memory is full.
+
+    Raises:
+        ConfigError: It will.
+    """
+    policy = facts.get("maxmemory_policy", "noeviction")
+    if policy == "noeviction":
+        return
+    fix = "set maxmemory-policy to noeviction, or use a server that is no cache"
+    if policy.startswith("allkeys") and facts.get("maxmemory", "0") != "0":
+        raise ConfigError(
+            f"the server evicts any key when its memory is full (maxmemory-policy {policy}), so "
+            f"jobs would vanish: {fix}"
+        )
+    logger.warning("maxmemory-policy is %s, so the server may evict keys: %s", policy, fix)
+
+
+async def _check_disk(client: Client, facts: Mapping[str, str]) -> None:
+    if facts.get("aof_enabled") != "0":
+        return
+    try:
+        answer = await client.call("CONFIG", "GET", "save")
+    except (ConfigError, StoreError) as error:
+        if isinstance(error, StoreUnavailable):
+            raise
+        logger.debug("whether the server makes snapshots is not known: %s", error)
+        return
+    if answer and not answer[1]:
+        logger.warning(
+            "the server keeps nothing on disk, so a restart loses all jobs: "
+            "set appendonly to yes, and appendfsync to everysec or always"
+        )
+
+
+async def _check_durability(
+    client: Client, durability: Durability, facts: Mapping[str, str]
+) -> None:
+    if durability == "server":
+        return
+    if durability == "aof" and facts.get("aof_enabled") == "0":
+        raise ConfigError(
+            'durability="aof" needs a server with an append-only file: set appendonly to yes'
+        )
+    if durability == "replicas" and facts.get("connected_slaves") == "0":
+        logger.warning(
+            'no replica is connected; with durability="replicas" no job is taken until one is'
+        )
+    trial: tuple[Word, ...] = ("WAITAOF", 0, 0, 1) if durability == "aof" else ("WAIT", 0, 1)
+    try:
+        await client.call(*trial)
+    except StoreError as error:
+        if isinstance(error, StoreUnavailable):
+            raise
+        needs = "WAITAOF (Redis or Valkey 7.2)" if durability == "aof" else "WAIT"
+        raise ConfigError(
+            f'durability="{durability}" needs a server with {needs}; this one says: {error}'
+        ) from error
