@@ -7,12 +7,12 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.core.processes import SOON
+from tests.core.processes import SOON, command
 
 from litestar_queues_core import ConfigError, QueueConfig, QueueService
 from litestar_queues_core.command import main
@@ -150,52 +150,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     yield tmp_path
     for module in ("app", "stored", "broken", "needy"):
         sys.modules.pop(module, None)
-
-
-class Command:
-    """A process of the command, and what it says."""
-
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self.process = process
-        self.lines: list[str] = []
-
-    async def hear(self, part: str) -> str:
-        assert self.process.stdout is not None
-        while True:
-            line = await asyncio.wait_for(self.process.stdout.readline(), SOON)
-            assert line, f"it ended without {part!r}: {self.lines}"
-            self.lines.append(line.decode().rstrip())
-            if part in self.lines[-1]:
-                return self.lines[-1]
-
-    async def end(self) -> int:
-        assert self.process.stdout is not None
-        rest = await asyncio.wait_for(self.process.stdout.read(), SOON)
-        self.lines += rest.decode().splitlines()
-        return await asyncio.wait_for(self.process.wait(), SOON)
-
-    def said(self, part: str) -> int:
-        return sum(part in line for line in self.lines)
-
-
-@asynccontextmanager
-async def command(*arguments: str, **options: Any) -> AsyncIterator[Command]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "litestar_queues_core",
-        "worker",
-        *arguments,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-        **options,
-    )
-    try:
-        yield Command(process)
-    finally:
-        with suppress(ProcessLookupError):
-            process.kill()
-        await asyncio.wait_for(process.communicate(), SOON)
 
 
 async def test_a_burst_runs_what_waits_and_ends(folder: Path) -> None:

@@ -5,14 +5,23 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
 
-from tests.core.faulty import FaultyBackend
+from tests.core.faulty import FaultyBackend, FaultyStore
 
 from litestar_queues_core.errors import LeaseLost, QueueError
 from litestar_queues_core.ids import LeaseId, new_lease_id
 from litestar_queues_core.model import WorkerInfo
-from litestar_queues_core.settlements import Renewal
+from litestar_queues_core.protocols import Store
+from litestar_queues_core.publishing import Publisher
+from litestar_queues_core.settlements import MaintenancePolicy, Renewal
 from litestar_queues_core.stores.memory import MemoryBackendConfig
+from litestar_queues_core.testing import shift_clock
+from litestar_queues_core.worker.announcer import Announcer
+from litestar_queues_core.worker.capacity import Capacity
+from litestar_queues_core.worker.fetcher import Fetcher
+from litestar_queues_core.worker.holdings import Holdings
 from litestar_queues_core.worker.keeper import Lease, LoopKeeper, _note
 from litestar_queues_core.worker.watchdog import Watchdog
 
@@ -32,6 +41,35 @@ class Hearing:
 
     def hint(self) -> None:
         self.hinted.set()
+
+
+class LateStore(FaultyStore):
+    """Keeps the answers of two methods back until they are let go, once it is told to be late."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(store, lambda name, number: None)
+        self.late = False
+        self.done = {"renew": asyncio.Event(), "open_lease": asyncio.Event()}
+        self.let_go = {"renew": asyncio.Event(), "open_lease": asyncio.Event()}
+
+    async def call(self, name: str, *args: Any, **kwargs: Any) -> Any:
+        answer = await super().call(name, *args, **kwargs)
+        if self.late and name in self.let_go:
+            self.done[name].set()
+            await self.let_go[name].wait()
+        return answer
+
+
+def fetcher_of(store: Any, lease: Lease) -> Fetcher:
+    return Fetcher(
+        store,
+        lease,
+        Holdings(),
+        Capacity(concurrency=1, queues=(), limits={}, executors=frozenset()),
+        Announcer(Publisher(()), worker=INFO.name, history=False),
+        start=lambda: None,
+        rests=(1.0, 1.0),
+    )
 
 
 async def test_an_answer_about_the_lease_before_does_not_kill_the_one_that_followed() -> None:
@@ -57,6 +95,32 @@ async def test_a_dead_lease_lets_nothing_start_until_another_is_opened() -> None
         assert not lease.may_start
 
         await lease.begin()
+        assert lease.may_start
+
+
+async def test_an_answer_that_comes_late_does_not_revive_a_lease_that_was_lost() -> None:
+    async with MemoryBackendConfig().open() as memory, asyncio.timeout(SOON):
+        store: Any = LateStore(memory)
+        lease = Lease(store, INFO, 60.0)
+        await lease.begin()
+        fetcher = fetcher_of(store, lease)
+        keeper = LoopKeeper(store, lease, fetcher)
+
+        store.late = True
+        renewal = asyncio.create_task(keeper._poll())
+        await store.done["renew"].wait()
+        shift_clock(memory, timedelta(seconds=61))
+        await memory.maintain(MaintenancePolicy(rescue=True))
+        exchange = asyncio.create_task(fetcher.poll())
+        await store.done["open_lease"].wait()
+        store.let_go["renew"].set()
+        await renewal
+
+        assert lease.dead
+        assert not lease.may_start
+
+        store.let_go["open_lease"].set()
+        await exchange
         assert lease.may_start
 
 

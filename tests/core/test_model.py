@@ -14,7 +14,7 @@ from tests.model_machine import FOUND, search
 from litestar_queues_core.ids import LeaseId
 from litestar_queues_core.settlements import Kind, Renewal, Wants
 from litestar_queues_core.stores.memory import MemoryBackendConfig, MemoryStore
-from litestar_queues_core.testing.model import Disagreement, check_model, run_script
+from litestar_queues_core.testing.model import Disagreement, Driver, check_model, run_script
 from litestar_queues_core.testing.model.shrinking import Shrinker
 from litestar_queues_core.testing.model.steps import (
     Cancel,
@@ -33,7 +33,15 @@ def fresh() -> AbstractAsyncContextManager[MemoryStore]:
 
 
 def test_hypothesis_finds_no_disagreement() -> None:
-    search(fresh, examples=300)
+    opened = itertools.count()
+
+    def counted() -> AbstractAsyncContextManager[MemoryStore]:
+        next(opened)
+        return fresh()
+
+    search(counted, examples=300)
+
+    assert next(opened) >= 300
 
 
 async def test_seeded_scripts_agree() -> None:
@@ -48,7 +56,12 @@ async def test_seeded_scripts_agree() -> None:
 
 @pytest.mark.parametrize("script", FOUND.values(), ids=FOUND)
 async def test_what_was_found_once_is_right(script: list[Step]) -> None:
-    await run_script(fresh, script)
+    async with fresh() as store:
+        driver = await Driver(store).begin()
+        for step in script:
+            await driver.take(step)
+
+    assert len(driver.script) == len(script)
 
 
 async def test_a_disagreement_says_what_is_wrong_and_how_to_show_it() -> None:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import importlib
 import resource
 import signal
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
-from tests.core.processes import SOON
+from tests.core.processes import SOON, command
 
 from litestar_queues_core import QueueService
 from litestar_queues_core.worker.worker import most_memory_mib
@@ -45,50 +43,6 @@ def leak():
 """
 
 
-class Alone:
-    """A worker's process, and what it says."""
-
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self.process = process
-        self.lines: list[str] = []
-
-    async def hear(self, part: str) -> None:
-        assert self.process.stdout is not None
-        while True:
-            line = await asyncio.wait_for(self.process.stdout.readline(), SOON)
-            assert line, f"it ended without {part!r}: {self.lines}"
-            self.lines.append(line.decode().rstrip())
-            if part in self.lines[-1]:
-                return
-
-    async def end(self) -> int:
-        assert self.process.stdout is not None
-        rest = await asyncio.wait_for(self.process.stdout.read(), SOON)
-        self.lines += rest.decode().splitlines()
-        return await asyncio.wait_for(self.process.wait(), SOON)
-
-    def line(self, part: str) -> str:
-        """Return the only line with *part*."""
-        (found,) = [line for line in self.lines if part in line]
-        return found
-
-
-@asynccontextmanager
-async def alone() -> AsyncIterator[Alone]:
-    """A worker's process; nothing of it is left."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "litestar_queues_core", "worker", "lonely:config"),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    try:
-        yield Alone(process)
-    finally:
-        with suppress(ProcessLookupError):
-            process.kill()
-        await asyncio.wait_for(process.communicate(), SOON)
-
-
 @pytest.fixture
 async def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[QueueService]:
     """The queue of the module ``lonely``, on which worker processes started here work too."""
@@ -105,7 +59,7 @@ async def test_a_loop_that_is_blocked_for_good_ends_its_process_and_names_the_li
     service: QueueService,
 ) -> None:
     await service.enqueue("block")
-    async with alone() as shown:
+    async with command("lonely:config") as shown:
         code = await shown.end()
 
     line = next(n for n, text in enumerate(APP.splitlines(), 1) if "here it stands" in text)
@@ -119,7 +73,7 @@ async def test_a_thread_that_does_not_stop_is_left_and_its_job_given_back_at_onc
     service: QueueService,
 ) -> None:
     result = await service.enqueue("stubborn")
-    async with alone() as shown:
+    async with command("lonely:config") as shown:
         await shown.hear("in a thread")
         for told in ("told to stop by SIGTERM;", "SIGTERM again", "SIGTERM again"):
             shown.process.send_signal(signal.SIGTERM)
@@ -138,7 +92,7 @@ async def test_a_thread_that_does_not_stop_is_left_and_its_job_given_back_at_onc
 
 async def test_a_process_that_holds_too_much_memory_makes_room(service: QueueService) -> None:
     result = await service.enqueue("leak")
-    async with alone() as shown:
+    async with command("lonely:config") as shown:
         assert await shown.end() == 0
 
     assert shown.line("holds over 150 MiB and makes room")

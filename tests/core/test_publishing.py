@@ -117,21 +117,28 @@ async def test_a_drain_does_not_wait_for_what_is_emitted_after_it() -> None:
 
 async def test_a_drain_ends_although_events_keep_coming() -> None:
     class Feeding:
-        """Something is emitted during every batch."""
+        """Another event is emitted during every batch."""
 
         async def publish(self, events: Sequence[Event]) -> None:
+            published.extend(events)
             await asyncio.sleep(0)
             if not drained:
-                publisher.emit([event()])
+                publisher.emit([event(len(published))])
 
     drained = False
+    published: list[Event] = []
     publisher = Publisher([Feeding()])
-    publisher.emit([event()])
+    publisher.emit([event(0)])
 
     await asyncio.wait_for(publisher.drain(), SOON)
+    late = asyncio.create_task(publisher.drain())
+    await asyncio.sleep(0)
+    assert not late.done(), "the next event waits already"
 
     drained = True
-    await asyncio.wait_for(publisher.drain(), SOON)
+    await asyncio.wait_for(late, SOON)
+    assert len(published) > 1
+    assert [one.type for one in published] == [f"number.{n}" for n in range(len(published))]
 
 
 async def test_a_cancelled_drain_disturbs_nobody() -> None:

@@ -134,7 +134,7 @@ PLANTS: list[Plant] = [
 @pytest.mark.parametrize("plant", PLANTS)
 def test_a_planted_bug_is_found(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
     plant(monkeypatch)
-    for first in range(0, 4000, 50):
-        if simulate(range(first, first + 50)).violations:
-            return
-    pytest.fail(f"4000 histories are all well, though: {plant.__doc__}")
+
+    reports = (simulate(range(first, first + 50)) for first in range(0, 4000, 50))
+
+    assert any(report.violations for report in reports), f"all well, though: {plant.__doc__}"

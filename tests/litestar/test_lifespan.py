@@ -159,8 +159,10 @@ async def test_limits_for_worker_processes_do_not_stop_the_worker_of_an_app(
     worker = WorkerConfig(max_jobs=1, max_memory=1, grace=5.0)
     app = make_app(config=QueueConfig(queue_backend=MemoryBackendConfig(), worker=worker))
     async with app.lifespan():
-        for _ in range(3):
-            await (await app.state.queue_service.enqueue(small)).value(timeout=5)
+        service: QueueService = app.state.queue_service
+        results = [await (await service.enqueue(small)).wait(timeout=5) for _ in range(3)]
+
+    assert [result.status for result in results] == ["completed"] * 3
 
 
 async def test_an_app_that_fails_to_start_leaves_no_worker_behind(make_app: MakeApp) -> None:

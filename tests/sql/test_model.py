@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.model_machine import FOUND, search
 
-from litestar_queues_core.testing.model import check_model, run_script
+from litestar_queues_core.testing.model import Driver, check_model
 from litestar_queues_core.testing.model.checking import Fresh
 from litestar_queues_core.testing.model.steps import Step
 from litestar_queues_sql import SQLiteBackendConfig
@@ -20,8 +20,10 @@ def fresh(tmp_path: Path) -> Fresh:
     return lambda: SQLiteBackendConfig(path=tmp_path / f"{next(numbers)}.db").open()
 
 
-def test_hypothesis_finds_no_disagreement(fresh: Fresh) -> None:
+def test_hypothesis_finds_no_disagreement(fresh: Fresh, tmp_path: Path) -> None:
     search(fresh, examples=120)
+
+    assert len(list(tmp_path.glob("*.db"))) >= 120
 
 
 async def test_seeded_scripts_agree(fresh: Fresh) -> None:
@@ -33,4 +35,9 @@ async def test_seeded_scripts_agree(fresh: Fresh) -> None:
 
 @pytest.mark.parametrize("script", FOUND.values(), ids=FOUND)
 async def test_what_was_found_once_is_right(script: list[Step], fresh: Fresh) -> None:
-    await run_script(fresh, script)
+    async with fresh() as store:
+        driver = await Driver(store).begin()
+        for step in script:
+            await driver.take(step)
+
+    assert len(driver.script) == len(script)

@@ -33,7 +33,7 @@ class Lease:
     Attributes:
         id: The lease; a new one after each loss.
         seconds: How long it lasts without a sign of life.
-        dead: Whether the store has said so.
+        dead: Whether the store has said so; it stays so until another is opened.
     """
 
     def __init__(self, store: Store, info: WorkerInfo, seconds: float) -> None:
@@ -264,9 +264,10 @@ def _note(
     """Heed what the store says of the lease *asked*, unless another has followed it."""
     if asked != lease.id:
         return
-    lease.dead = not renewal.alive
+    if not renewal.alive:
+        lease.dead = True  # for good: what the store said before and comes late revives nothing
     listener.stop(renewal.cancelled)
-    if lease.dead or resumed:
+    if not renewal.alive or resumed:
         listener.hint()
 
 
