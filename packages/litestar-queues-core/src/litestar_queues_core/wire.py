@@ -12,7 +12,14 @@ from dataclasses import MISSING, fields
 from functools import lru_cache
 from typing import Any, cast
 
-from litestar_queues_core.model import AttemptRecord, Backoff, JobMeta, TaskSpec
+from litestar_queues_core.model import (
+    AttemptRecord,
+    Backoff,
+    Event,
+    JobMeta,
+    Progress,
+    TaskSpec,
+)
 
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
@@ -72,3 +79,19 @@ def encode_meta(meta: JobMeta | None) -> bytes | None:
 def decode_meta(data: bytes | None) -> JobMeta | None:
     """Return what :func:`encode_meta` encoded."""
     return JobMeta(**_known(JobMeta, json.loads(data))) if data else None
+
+
+def encode_event(event: Event) -> bytes:
+    """Return the bytes of an event."""
+    lean = _lean(event)
+    if event.progress is not None:
+        lean["progress"] = _lean(event.progress)
+    return _encode(lean).encode()
+
+
+def decode_event(data: bytes) -> Event:
+    """Return the event that *data* holds."""
+    read = _known(Event, json.loads(data))
+    if "progress" in read:
+        read["progress"] = Progress(**_known(Progress, read["progress"]))
+    return Event(**read)

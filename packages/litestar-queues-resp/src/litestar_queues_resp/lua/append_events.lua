@@ -1,0 +1,4 @@
+-- Keeps events, each once.
+
+take_events(true)
+return 0

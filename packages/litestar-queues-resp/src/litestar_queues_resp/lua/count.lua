@@ -1,0 +1,39 @@
+-- Counts what can be counted without looking at each job.
+
+local pending, oldest = {}, -1
+for _, lane in ipairs(call('ZRANGE', base .. 'l', 0, -1)) do
+  local line = base .. 'r:' .. lane
+  pending[#pending + 1] = {lane, call('ZCARD', line)}
+  local from = '-inf'
+  while true do  -- each priority has a range of its own
+    local first = call('ZRANGEBYSCORE', line, from, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
+    if not first[2] then break end
+    local rank = math.floor(tonumber(first[2]) / RANK)
+    local due = tonumber(first[2]) - rank * RANK
+    if oldest < 0 or due < oldest then oldest = due end
+    from = whole((rank + 1) * RANK)
+  end
+end
+local scheduled = {}
+for _, lane in ipairs(call('ZRANGE', base .. 'd', 0, -1)) do
+  scheduled[#scheduled + 1] = {lane, call('ZCARD', base .. 's:' .. lane)}
+end
+local running, leases = {}, {}
+local function see(set, dead)
+  local found = call('ZRANGE', base .. set, 0, -1, 'WITHSCORES')
+  for i = 1, #found, 2 do
+    local lease = found[i]
+    local helds = call('HVALS', base .. 'h:' .. lease)
+    for _, held in ipairs(helds) do
+      local lane = sub(held, 13)
+      running[lane] = (running[lane] or 0) + 1
+    end
+    local about = call('HGET', base .. 'm:' .. lease, 'about')
+    leases[#leases + 1] = {lease, about, #helds, whole(tonumber(found[i + 1]) - now), dead}
+  end
+end
+see('a', 0)
+see('z', 1)
+local runs = {}
+for lane, number in pairs(running) do runs[#runs + 1] = {lane, number} end
+return {now, pending, scheduled, runs, call('HGETALL', base .. 'n'), leases, oldest}

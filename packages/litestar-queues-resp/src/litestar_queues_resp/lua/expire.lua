@@ -1,0 +1,14 @@
+-- Ends waiting jobs whose time is over; answers with pairs of old status and request.
+
+may_write()
+local ids = call('ZRANGEBYSCORE', base .. 'e', '-inf', whole(now), 'LIMIT', 0, tonumber(take()))
+local moved = {}
+for i, blob in ipairs(fields(base .. 'j', ids)) do
+  local id = ids[i]
+  local past = past_of(id, blob)
+  local old = unplace(id, lane_now(blob, past)) or 0
+  finish_past(id, blob, past, EXPIRED, '')
+  moved[i] = {id, old, without_payload(blob)}
+end
+close_ends()
+return moved

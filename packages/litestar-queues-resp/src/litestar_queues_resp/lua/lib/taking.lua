@@ -1,0 +1,40 @@
+-- Taking new jobs.
+
+-- Returns where a job stands: the place of its status in layout.STATUSES, or -1 if not known.
+local function status_of(id)
+  local blob = call('HGET', base .. 'j', id)
+  if not blob then return -1 end
+  if is_finished(blob) then return byte(blob) - ENDED end
+  local lane = lane_now(blob, past_of(id, blob))
+  if call('ZSCORE', base .. 'r:' .. lane, id) then return 0 end
+  if call('ZSCORE', base .. 's:' .. lane, id) then return 1 end
+  return owners({id})[id] and 2 or 0
+end
+
+-- An instant as it is sent: '' is now, '+5' in five milliseconds, else absolute.
+local function instant(text, from)
+  if text == '' then return from end
+  return sub(text, 1, 1) == '+' and from + sub(text, 2) or tonumber(text)
+end
+
+-- Takes one job, whose fields come next; *known* if its id is.  Returns what the answer says
+-- beyond "pending": nothing, {1} for scheduled, or {holder, task, status} of its key's holder.
+local function take_one(id, known)
+  local flags, lane, priority = tonumber(take()), take(), tonumber(take())
+  local due, expires, tail = take(), take(), take()
+  local keyed = bit.band(flags, KEY) ~= 0
+  local key, rule, task
+  if keyed then key, rule, task = take(), tonumber(take()), take() end
+  if known then return nil end
+  if keyed then
+    local holder, of = acquire(key, rule, id, task)
+    if holder then return {holder, of, status_of(holder)} end
+  end
+  due = instant(due, now)
+  expires = bit.band(flags, EXPIRES) ~= 0 and instant(expires, due) or nil
+  call('HSET', base .. 'j', id, head(flags, priority, due, expires) .. tail)
+  call('ZADD', base .. 'i', 0, id)
+  if expires then call('ZADD', base .. 'e', whole(expires), id) end
+  place(id, lane, priority, due)
+  return due > now and {1} or nil
+end

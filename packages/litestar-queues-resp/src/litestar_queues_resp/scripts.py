@@ -1,0 +1,62 @@
+"""The scripts: their texts, and the names by which a server knows them."""
+
+from __future__ import annotations
+
+from functools import cache
+from hashlib import sha1
+from pathlib import Path
+
+from litestar_queues_core.lifecycle import KEPT_ATTEMPTS
+from litestar_queues_resp import layout
+
+_FOLDER = Path(__file__).parent / "lua"
+_LIBRARY = ("base", "jobs", "looking", "taking", "events")
+
+CONSTANTS = {
+    "KEY": layout.KEY,
+    "EXPIRES": layout.EXPIRES,
+    "META": layout.META,
+    "DROPPED": layout.DROPPED,
+    "NO_RESULT": layout.NO_RESULT,
+    "ENDED": layout.ENDED,
+    "COMPLETED": 4,
+    "FAILED": 5,
+    "CANCELLED": 6,
+    "EXPIRED": 7,
+    "STARTED": layout.STARTED,
+    "FINISHED": layout.FINISHED,
+    "RANK": 2**42,  # priorities weigh more than instants, and both are exact in a double
+    "CHUNK": 4000,  # arguments of one C function; it takes up to 8000
+    "KEPT": KEPT_ATTEMPTS,
+    "KEEP": 64,  # a completed job keeps a payload of so many bytes, and no larger one
+    "SOON": 5000,  # a job due within so many ms counts as waiting in its lane
+    "MARKER_MS": 60_000,  # a marker that nobody takes goes by itself
+    "LANES": 100,  # so many unnamed lanes are looked at in one exchange
+    "PROMOTED": 500,  # so many scheduled jobs at most are promoted by one exchange
+    "CHAIN_MS": 50,  # a worker that leaves work behind says so no more often
+    "BUSY_MS": 1000,  # a busy lease is extended no more often
+    "KEPT_MS": 60_000,  # no job is pruned so soon after its end
+    "DEAD_MS": 86_400_000,  # a dead lease is remembered for so long
+    "MOST_EVENTS": 10_000,  # so many events of one job are looked at
+}
+
+
+class LuaScript:
+    """A script and its name.
+
+    Args:
+        name: Of its file.
+    """
+
+    def __init__(self, name: str) -> None:
+        files = [_FOLDER / "lib" / f"{part}.lua" for part in _LIBRARY] + [_FOLDER / f"{name}.lua"]
+        constants = "".join(f"local {key} = {value}\n" for key, value in CONSTANTS.items())
+        self.name: str = name
+        self.text: str = constants + "\n".join(path.read_text() for path in files)
+        self.sha: str = sha1(self.text.encode(), usedforsecurity=False).hexdigest()
+
+
+@cache
+def script(name: str) -> LuaScript:
+    """Return the script in the file of that name; read once."""
+    return LuaScript(name)

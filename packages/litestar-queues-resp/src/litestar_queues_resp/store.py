@@ -1,0 +1,328 @@
+"""The store: every operation is a script that a client runs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Generator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Literal
+
+from litestar_queues_core.errors import (
+    LeaseLost,
+    ResultExpired,
+    SchemaError,
+    StaleExchange,
+    StoreError,
+    StoreUnavailable,
+)
+from litestar_queues_core.ids import JobId, LeaseId
+from litestar_queues_core.model import Event, Job, NewJob, Retention, WorkerInfo
+from litestar_queues_core.settlements import (
+    CancelOutcome,
+    Enqueued,
+    Exchange,
+    JobQuery,
+    Maintenance,
+    MaintenancePolicy,
+    Page,
+    QueueCounts,
+    Renewal,
+    Settlement,
+    Wants,
+)
+from litestar_queues_resp import browsing
+from litestar_queues_resp.calling import Caller
+from litestar_queues_resp.client import BlockingClient, Client, Word
+from litestar_queues_resp.eventlog import EventLog
+from litestar_queues_resp.exchanging import REMOTE, exchange_words, read_exchange
+from litestar_queues_resp.layout import STATUSES, VERSION, key_bytes, raw_id, text_id
+from litestar_queues_resp.listening import Listener
+from litestar_queues_resp.taking import loser, read_taken, request_words, sorted_out
+from litestar_queues_resp.upkeep import Upkeep
+
+Durability = Literal["server", "aof", "replicas"]
+
+JOBS_AT_ONCE = 500
+"""A larger batch is taken by several scripts, so that others are not kept waiting."""
+
+DURABLE_MS = 5000
+"""So long a confirmation of the disk or of a replica is waited for."""
+
+_CONFIRM: Mapping[str, tuple[Word, ...]] = {
+    "server": (),
+    "aof": ("WAITAOF", 1, 0, DURABLE_MS),
+    "replicas": ("WAIT", 1, DURABLE_MS),
+}
+_OUTCOMES = (
+    CancelOutcome.NOT_FOUND,
+    CancelOutcome.ALREADY_FINISHED,
+    CancelOutcome.CANCELLED,
+    CancelOutcome.REQUESTED,
+    CancelOutcome.NOT_WAITING,
+)
+
+
+class RespStore:
+    """Jobs in one namespace of a Redis or Valkey server.
+
+    Args:
+        client: Sends the commands.
+        prefix: Of the namespace.
+        durability: When an enqueue is acknowledged: as the server sees fit, once its log is on its
+            disk, or once a replica has it.
+        retention: How long finished jobs are kept at most, whatever :class:`QueueConfig` says.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        *,
+        prefix: str = "litestar-queues",
+        durability: Durability = "server",
+        retention: Retention = Retention(completed=3600.0, max_finished=100_000),  # noqa: B008
+    ) -> None:
+        self._caller = Caller(client, prefix)
+        self._confirm = _CONFIRM[durability]
+        self._durability = durability
+        self._retention = retention
+        self._events = EventLog(self._caller)
+        self._listener = Listener(self._caller)
+        self._workers: dict[LeaseId, str] = {}
+        self._served = ""
+        self._doubtful: set[JobId] = set()
+
+    async def start(self) -> None:
+        """Check that the keys of this namespace are laid out as this library expects.
+
+        Raises:
+            SchemaError: Another version of the library has laid them out.
+        """
+        found = (await self._caller.run("layout", VERSION)).decode(errors="replace")
+        if found != VERSION:
+            raise SchemaError(
+                f"the keys under {self._caller.key} have layout {found}, and this library knows "
+                f"layout {VERSION} only: upgrade it, or name another prefix"
+            )
+
+    async def stop(self) -> None:
+        """Wait for nothing any more."""
+        await self._listener.stop()
+
+    def shift_clock(self, delta_ms: int) -> None:
+        """Move the clock of this store, for tests."""
+        self._caller.offset_ms += delta_ms
+
+    async def enqueue(self, jobs: Sequence[NewJob]) -> Sequence[Enqueued]:
+        """See :meth:`litestar_queues_core.protocols.Store.enqueue`, as for all that follows."""
+        fit, refused = sorted_out(jobs)
+        answers: list[Enqueued] = []
+        for start in range(0, len(fit), JOBS_AT_ONCE):
+            answers += await self._enqueue(fit[start : start + JOBS_AT_ONCE])
+        if not refused:
+            return answers
+        taken = {job.id: answer for job, answer in zip(fit, answers, strict=True)}
+        return [refused.get(job.id) or taken[job.id] for job in jobs]
+
+    async def _enqueue(self, jobs: Sequence[NewJob]) -> list[Enqueued]:
+        words = request_words(jobs)
+        if not self._confirm:
+            return read_taken(jobs, await self._caller.run_words("enqueue", words))
+        self._doubtful.update(job.id for job in jobs)
+        answer, confirmed = await self._caller.run_then("enqueue", words, self._confirm)
+        self._check(confirmed)
+        self._doubtful.difference_update(job.id for job in jobs)
+        return read_taken(jobs, answer)
+
+    def _check(self, confirmed: Any) -> None:
+        number = confirmed[0] if isinstance(confirmed, list) else confirmed
+        if number < 1:
+            who = "the server's disk" if self._durability == "aof" else "a replica"
+            raise StoreUnavailable(
+                f"{who} has not confirmed the jobs within {DURABLE_MS / 1000:g} s "
+                f"(durability={self._durability!r}); the server itself has them"
+            )
+
+    async def open_lease(self, lease: LeaseId, worker: WorkerInfo, *, seconds: float) -> None:
+        """Begin, or go on with, a lease."""
+        name = worker.name.encode("utf-8", "replace")[:255].decode(errors="ignore")
+        about = json.dumps(
+            {
+                "worker": worker.name,
+                "host": worker.host,
+                "pid": worker.pid,
+                "queues": list(worker.queues),
+                "version": worker.version,
+            }
+        )
+        if not await self._caller.run("open_lease", lease, name, about, int(seconds * 1000)):
+            raise LeaseLost(lease)
+        self._workers[lease] = name
+
+    async def exchange(
+        self, lease: LeaseId, seq: int, settlements: Sequence[Settlement], wants: Wants
+    ) -> Exchange:
+        """Apply settlements, then claim."""
+        remote = [one for one in settlements if one.kind in REMOTE]
+        local = [one for one in settlements if one.kind not in REMOTE] if remote else settlements
+        words = [lease, seq, *exchange_words(local, wants, self._served)]
+        answer = await self._caller.run_words("exchange", words)
+        if answer[0] == -1:
+            raise LeaseLost(lease)
+        if answer[0] == -2:
+            raise StaleExchange(lease, seq, answer[1])
+        if answer[0] == 0 and wants.others:
+            self._served = answer[3].decode()
+        told = read_exchange(answer, self._workers.get(lease, ""))
+        if remote:
+            rejected = [*told.rejected, *((one.id, one.delivery) for one in remote)]
+            return Exchange(
+                claimed=told.claimed,
+                rejected=rejected,
+                ended=told.ended,
+                cancelled=told.cancelled,
+                next_due_ms=told.next_due_ms,
+                now_ms=told.now_ms,
+            )
+        return told
+
+    async def renew(self, lease: LeaseId, *, seconds: float) -> Renewal:
+        """Let a lease last from now."""
+        return _renewal(await self._caller.run("renew", lease, int(seconds * 1000)))
+
+    async def close_lease(self, lease: LeaseId) -> None:
+        """End a lease and give its jobs back."""
+        await self._caller.run("close_lease", lease)
+        self._workers.pop(lease, None)
+
+    async def maintain(self, policy: MaintenancePolicy) -> Maintenance:
+        """Do a bounded piece of what there is to do; nothing is written if there is nothing."""
+        return await Upkeep(self._caller, self._retention, policy).run()
+
+    async def get(self, ids: Sequence[JobId]) -> Sequence[Job | None]:
+        """Return jobs, finished ones included."""
+        doubtful = self._doubtful.intersection(ids) if self._doubtful else None
+        if doubtful:
+            await self._confirm_now(doubtful)
+        return await browsing.get(self._caller, ids)
+
+    async def _confirm_now(self, ids: Collection[JobId]) -> None:
+        """Wait until what this connection writes now, and so all before it, is safe."""
+        _, confirmed = await self._caller.run_then("settle_writes", (), self._confirm)
+        self._check(confirmed)
+        self._doubtful.difference_update(ids)
+
+    async def cancel(self, ids: Sequence[JobId], *, running: bool) -> Sequence[CancelOutcome]:
+        """Cancel jobs."""
+        known: list[bytes] = []
+        for job_id in ids:
+            try:
+                known.append(raw_id(job_id))
+            except ValueError:
+                known.append(b"\0" * 16)
+        outcomes: list[CancelOutcome] = []
+        for start in range(0, len(known), JOBS_AT_ONCE):
+            part = b"".join(known[start : start + JOBS_AT_ONCE])
+            outcomes += [
+                _OUTCOMES[code] for code in await self._caller.run("cancel", int(running), part)
+            ]
+        return outcomes
+
+    async def find(self, query: JobQuery) -> Page:
+        """Return jobs that match, newest first."""
+        return await browsing.find(self._caller, query)
+
+    async def count(self) -> QueueCounts:
+        """Return how many jobs stand where."""
+        return await browsing.count(self._caller)
+
+    async def revive(self, ids: Sequence[JobId]) -> Sequence[Enqueued]:
+        """Make finished jobs pending again."""
+        known = {job.id: job for job in await browsing.get(self._caller, ids) if job is not None}
+        asked = [job_id for job_id in ids if job_id in known]
+        words: list[Word] = [b"".join(map(raw_id, asked))]
+        words += [known[job_id].task for job_id in asked]
+        told = await self._caller.run("revive", *words) if asked else []
+        answers = {
+            job_id: _revival(known[job_id], answer)
+            for job_id, answer in zip(asked, told, strict=True)
+        }
+        return [answers.get(job_id) or _unknown(job_id) for job_id in ids]
+
+    async def release_keys(self, keys: Sequence[str]) -> Sequence[bool]:
+        """Free keys whatever their rule."""
+        if not keys:
+            return []
+        return [bool(one) for one in await self._caller.run("release_keys", *map(key_bytes, keys))]
+
+    async def wait(self, topics: Collection[str], timeout: float) -> bool:
+        """Rest until one of *topics* is raised (true) or the time is over (false)."""
+        return await self._listener.wait(topics, timeout)
+
+    async def notify(self, topics: Collection[str]) -> None:
+        """Raise *topics*."""
+        if topics:
+            await self._caller.run("notify", *topics)
+
+    async def append_events(self, events: Sequence[Event]) -> None:
+        """Keep events."""
+        await self._events.append(events)
+
+    async def read_events(
+        self, filters: Mapping[str, str], *, after: str | None, limit: int
+    ) -> tuple[Sequence[Event], str | None]:
+        """Return events that match, oldest first."""
+        return await self._events.read(filters, after, limit)
+
+    async def prune_events(self, *, older_than: float, limit: int) -> int:
+        """Remove old events."""
+        return await self._events.prune(older_than, limit)
+
+    @contextmanager
+    def keeper(self) -> Generator[RespKeeper]:
+        """Open a connection for the calling thread, on which leases can be kept."""
+        with self._caller.client.keeper() as client:
+            yield RespKeeper(self._caller, client)
+
+
+class RespKeeper:
+    """Keeps leases on a connection of its own, blocking."""
+
+    def __init__(self, caller: Caller, client: BlockingClient) -> None:
+        self._caller = caller
+        self._client = client
+
+    def renew(self, lease: LeaseId, *, seconds: float) -> Renewal:
+        """Let a lease last from now."""
+        milliseconds = int(seconds * 1000)
+        return _renewal(self._caller.run_blocking(self._client, "renew", lease, milliseconds))
+
+    def close_lease(self, lease: LeaseId) -> None:
+        """End a lease and give its jobs back."""
+        self._caller.run_blocking(self._client, "close_lease", lease)
+
+
+def _renewal(answer: Any) -> Renewal:
+    if answer is None:
+        return Renewal(alive=False)
+    return Renewal(alive=True, cancelled=[text_id(raw) for raw in answer])
+
+
+def _unknown(job_id: JobId) -> Enqueued:
+    return Enqueued(job_id, False, None, ResultExpired(job_id))
+
+
+def _revival(job: Job, answer: Sequence[Any]) -> Enqueued:
+    code = answer[0]
+    if code == 4:
+        return Enqueued(job.id)
+    if code == 3:
+        key = job.new.key
+        return loser(key.key if key else "", job.task, answer[1:])
+    if code == 0:
+        return _unknown(job.id)
+    if code == 2:
+        why = "kept no payload when it completed, so it cannot run again; enqueue it anew"
+        return Enqueued(job.id, False, job.status, StoreError(f"job {job.id} {why}"))
+    status = STATUSES[answer[1]] if answer[1] >= 0 else None
+    error = StoreError(f"job {job.id} is {status}; only a finished job can be revived")
+    return Enqueued(job.id, False, status, error)
