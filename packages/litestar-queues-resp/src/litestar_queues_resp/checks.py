@@ -102,20 +102,29 @@ def check_memory(facts: Mapping[str, str]) -> None:
 
 
 async def _check_disk(client: Client, facts: Mapping[str, str]) -> None:
-    if facts.get("aof_enabled") != "0":
-        return
-    try:
-        answer = await client.call("CONFIG", "GET", "save")
-    except (ConfigError, StoreError) as error:
-        if isinstance(error, StoreUnavailable):
-            raise
-        logger.debug("whether the server makes snapshots is not known: %s", error)
-        return
-    if answer and not answer[1]:
+    if facts.get("aof_enabled") == "0" and await _setting(client, "save") == "":
         logger.warning(
             "the server keeps nothing on disk, so a restart loses all jobs: "
             "set appendonly to yes, and appendfsync to everysec or always"
         )
+
+
+async def largest_value(client: Client) -> int | None:
+    """Return how many bytes a value may have that the server takes, if that can be known."""
+    size = await _setting(client, "proto-max-bulk-len")
+    return int(size) if size else None
+
+
+async def _setting(client: Client, name: str) -> str | None:
+    """Return a setting of the server; ``None`` if the user may not ask, or it has none such."""
+    try:
+        answer = await client.call("CONFIG", "GET", name)
+    except StoreUnavailable:
+        raise
+    except (ConfigError, StoreError) as error:
+        logger.debug("the setting %s of the server is not known: %s", name, error)
+        return None
+    return bytes(answer[1]).decode() if answer else None
 
 
 async def _check_durability(

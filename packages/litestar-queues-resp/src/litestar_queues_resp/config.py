@@ -11,8 +11,8 @@ from typing import Any, ClassVar, Literal
 from litestar_queues_core.config import choice, instance, name, several
 from litestar_queues_core.errors import ConfigError
 from litestar_queues_core.model import Retention
-from litestar_queues_resp.checks import Durability, check_server
-from litestar_queues_resp.connecting import LibraryClient
+from litestar_queues_resp.checks import Durability, check_server, largest_value
+from litestar_queues_resp.connecting import MOST_BYTES, LibraryClient
 from litestar_queues_resp.endpoint import Endpoint, from_url, refuse_unknown
 from litestar_queues_resp.library import Library
 from litestar_queues_resp.passed import topology_of
@@ -87,6 +87,7 @@ class RespBackendConfig:
         async with LibraryClient(access) as client:
             clustered = isinstance(topology, Cluster)
             server = await check_server(client, durability=self.durability, cluster=clustered)
+            client.most_bytes = await largest_value(client) or MOST_BYTES
             logger.info("jobs are kept in %s at %s, as %s", server, client.place, self.prefix)
             yield client
 

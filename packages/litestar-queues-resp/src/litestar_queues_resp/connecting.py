@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -13,7 +13,7 @@ from litestar_queues_resp import client
 from litestar_queues_resp.answers import needs_plain, plain
 from litestar_queues_resp.client import CALL_SECONDS, Word
 from litestar_queues_resp.endpoint import Endpoint
-from litestar_queues_resp.errors import ELSEWHERE, code_of, translated
+from litestar_queues_resp.errors import ELSEWHERE, TooLarge, code_of, translated
 from litestar_queues_resp.keeping import KeptConnection
 from litestar_queues_resp.library import Connection
 from litestar_queues_resp.topology import SEARCH_SECONDS, Access, found
@@ -25,6 +25,9 @@ CONNECTIONS = 20
 
 IDLE_SECONDS = 1.0
 """A connection that was idle for longer is looked at before it is used."""
+
+MOST_BYTES = 512 * 1024 * 1024
+"""What a server takes that is not configured otherwise."""
 
 BLOCKED_SECONDS = 5.0
 """How much later than asked for the answer to a blocking command may come."""
@@ -174,11 +177,16 @@ class Connections:
 
 
 class LibraryClient:
-    """An open client: ``async with LibraryClient(access) as client``."""
+    """An open client: ``async with LibraryClient(access) as client``.
+
+    Attributes:
+        most_bytes: The size of the largest value that is sent; the server takes no larger one.
+    """
 
     def __init__(self, access: Access) -> None:
+        self.most_bytes: int = MOST_BYTES
         self._access = access
-        self._pack = access.library.pack
+        self._pack: Callable[[tuple[Word, ...]], bytes] = access.library.pack
         self._calls = Connections(access, limit=CONNECTIONS)
         self._blocking = Connections(access, limit=CONNECTIONS)
 
@@ -196,12 +204,13 @@ class LibraryClient:
 
     async def call(self, *words: Word) -> Any:
         """Send one command on any connection and return its answer."""
-        (answer,) = await self._calls.exchange([self._pack(words)], answers=1, seconds=CALL_SECONDS)
+        packed = [self._packed(words)]
+        (answer,) = await self._calls.exchange(packed, answers=1, seconds=CALL_SECONDS)
         return self._answer(words, answer)
 
     async def together(self, *commands: Sequence[Word]) -> list[Any]:
         """Send commands one behind the other on one connection; return their answers."""
-        packed = [self._pack(tuple(words)) for words in commands]
+        packed = [self._packed(tuple(words)) for words in commands]
         answers = await self._calls.exchange(packed, answers=len(packed), seconds=CALL_SECONDS)
         return [
             self._answer(tuple(words), answer)
@@ -211,12 +220,21 @@ class LibraryClient:
     async def block(self, *words: Word, seconds: float) -> Any:
         """Send a command that may keep its connection busy for so many seconds."""
         within = seconds + BLOCKED_SECONDS
-        (answer,) = await self._blocking.exchange([self._pack(words)], answers=1, seconds=within)
+        packed = [self._packed(words)]
+        (answer,) = await self._blocking.exchange(packed, answers=1, seconds=within)
         return self._answer(words, answer)
 
     def keeper(self) -> AbstractContextManager[client.BlockingClient]:
         """Open a connection for the calling thread, to the same server."""
         return KeptConnection(self._access)
+
+    def _packed(self, words: tuple[Word, ...]) -> bytes:
+        packed = self._pack(words)
+        if len(packed) > self.most_bytes:
+            size = max(len(word) for word in words if isinstance(word, bytes | str))
+            if size > self.most_bytes:
+                raise TooLarge(self.place, size=size, most=self.most_bytes)
+        return packed
 
     def _answer(self, words: tuple[Word, ...], answer: Any) -> Any:
         if isinstance(answer, Exception):

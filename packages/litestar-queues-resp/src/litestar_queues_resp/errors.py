@@ -9,6 +9,17 @@ from collections.abc import Iterator
 from litestar_queues_core.errors import ConfigError, QueueError, StoreError, StoreUnavailable
 from litestar_queues_resp.client import ScriptMissing
 
+
+class TooLarge(StoreError):
+    """A value is larger than the server takes; nothing was sent, so nothing has happened."""
+
+    def __init__(self, place: str, *, size: int, most: int) -> None:
+        super().__init__(
+            f"{place}: a value takes {size} bytes, the server takes {most} (proto-max-bulk-len): "
+            "raise it, or store the data elsewhere and pass a reference to it"
+        )
+
+
 _LATER = {
     "ASK": "the slot of the queue is being moved to another node of the cluster",
     "BUSY": "it is busy with a script that takes long (SCRIPT KILL ends it)",

@@ -1,0 +1,122 @@
+"""The servers that the tests start do what the tests think they do."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.resp import servers
+from tests.resp.servers import (
+    HOST,
+    Cluster,
+    SentinelPair,
+    Server,
+    ServerError,
+    binaries,
+    free_port,
+    redis6_binary,
+    until,
+    valkey_binary,
+)
+
+BOTH = [valkey_binary(), redis6_binary()]
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize("binary", binaries().values(), ids=binaries())
+def test_what_was_acknowledged_is_there_after_a_kill(binary: Path, short: Path) -> None:
+    with Server(binary, short) as server:
+        port = server.port
+        server.ask("SET", "a", "b")
+        server.kill()
+        with pytest.raises(OSError, match="refused"):
+            server.ask("PING")
+
+        server.restart()
+
+        assert server.port == port
+        assert server.ask("GET", "a") == "b"
+        assert server.socket.is_socket()
+
+
+def test_another_port_is_taken_if_the_first_is_not_free(
+    short: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Server(valkey_binary(), short / "a") as first:
+        chosen = iter([first.port, free_port()])
+        monkeypatch.setattr(servers, "free_port", lambda: next(chosen))
+
+        with Server(valkey_binary(), short / "b") as second:
+            assert second.port != first.port
+            assert second.ask("PING") == first.ask("PING") == "PONG"
+
+
+def test_an_option_that_is_wrong_is_told(short: Path) -> None:
+    with pytest.raises(ServerError, match="appendfsync"):
+        Server(valkey_binary(), short, "--appendfsync", "sometimes").start()
+
+
+def test_two_free_ports_are_not_where_clients_are() -> None:
+    assert {free_port() in range(12_000, 22_000) for _ in range(50)} == {True}
+
+
+def test_a_server_dies_with_whoever_started_it(short: Path) -> None:
+    program = (
+        "import pathlib, sys, signal\nfrom tests.resp.servers import *\n"
+        f"server = Server(valkey_binary(), pathlib.Path({str(short)!r}))\nserver.start()\n"
+        "print(server.ask('INFO', 'server').split('process_id:')[1].split()[0], flush=True)\n"
+        "signal.pause()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    ) as parent:
+        assert parent.stdout is not None
+        child = int(parent.stdout.readline())
+        assert alive(child)
+
+        parent.send_signal(signal.SIGKILL)
+
+    assert until(lambda: not alive(child))
+
+
+@pytest.mark.parametrize("binary", BOTH, ids=lambda binary: binary.name)
+def test_a_cluster_has_all_slots_also_after_a_restart(binary: Path, short: Path) -> None:
+    with Cluster(binary, short) as cluster:
+        cluster.ask("SET", "a", "b")
+        cluster.kill()
+        cluster.restart()
+
+        ((first, last, (host, port, *_)),) = cluster.ask("CLUSTER", "SLOTS")
+
+        assert (first, last, host, port) == (0, 16_383, HOST, cluster.port)
+        assert cluster.ask("GET", "a") == "b"
+
+
+@pytest.mark.parametrize("binary", BOTH, ids=lambda binary: binary.name)
+def test_a_replica_takes_over_and_the_old_primary_follows_it(binary: Path, short: Path) -> None:
+    with SentinelPair(binary, short) as pair:
+        pair.primary.ask("SET", "a", "b")
+        until(lambda: pair.replica.ask("GET", "a") == "b")
+        before = pair.primary
+
+        pair.fail_over()
+
+        assert pair.replica is before
+        assert pair.primary.ask("GET", "a") == "b"
+        pair.primary.ask("SET", "a", "c")
+        pair.rejoin()
+        assert pair.replica.ask("GET", "a") == "c"
+
+
+def alive(pid: int) -> bool:
+    """Return whether this process runs; one that nobody has waited for does not."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    state = Path(f"/proc/{pid}/stat")
+    return not state.exists() or state.read_text().rpartition(")")[2].split()[0] != "Z"
