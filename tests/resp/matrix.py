@@ -35,7 +35,7 @@ class Combination(NamedTuple):
         return make_config(self.client, url, protocol=self.protocol, **fields)
 
 
-def make_config(client: str, url: str, **fields: Any) -> RespBackendConfig:
+def make_config(client: str, url: str | None, /, **fields: Any) -> RespBackendConfig:
     """Return a configuration with a namespace of its own, which keeps finished jobs for long."""
     chosen = {"prefix": f"test-{secrets.token_hex(6)}", "retention": Retention(), **fields}
     return CLIENTS[client](url=url, **chosen)

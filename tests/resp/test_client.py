@@ -16,7 +16,7 @@ from tests.resp.servers import Server
 
 from litestar_queues_core.errors import StoreError, StoreUnavailable
 from litestar_queues_core.testing.chaos.proxy import Proxy
-from litestar_queues_resp import ScriptMissing, connecting, keeping
+from litestar_queues_resp import ScriptMissing, connecting, endpoint
 from litestar_queues_resp.connecting import CONNECTIONS, LibraryClient
 from litestar_queues_resp.errors import TooLarge
 
@@ -33,9 +33,9 @@ async def connected(client: str, own: Server) -> AsyncGenerator[LibraryClient]:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait for answers for a fraction of a second only."""
-    for module in (connecting, keeping):
-        monkeypatch.setattr(module, "CALL_SECONDS", SHORT)
+    monkeypatch.setattr(connecting, "CALL_SECONDS", SHORT)
     monkeypatch.setattr(connecting, "BLOCKED_SECONDS", SHORT)
+    monkeypatch.setattr(endpoint, "CALL_SECONDS", SHORT)
 
 
 @pytest.fixture

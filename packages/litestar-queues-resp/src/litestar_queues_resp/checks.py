@@ -67,12 +67,13 @@ def check_kind(facts: Mapping[str, str], *, cluster: bool) -> None:
         raise ConfigError(
             f"the server is Redis {version}; the queue needs Redis 6.2, Valkey 7.2 or later"
         )
-    if facts.get("redis_mode") == "sentinel":
+    mode = facts.get("server_mode") or facts.get("redis_mode")
+    if mode == "sentinel":
         raise ConfigError(
             "the server is a Sentinel, which keeps nothing: name it in sentinels=[(host, port)], "
             "and what it calls the primary in service_name="
         )
-    clustered = facts.get("cluster_enabled") == "1" or facts.get("redis_mode") == "cluster"
+    clustered = facts.get("cluster_enabled") == "1" or mode == "cluster"
     if clustered and not cluster:
         raise ConfigError("the server is a node of a cluster: say cluster=True")
     if facts.get("role") not in {None, "master"}:

@@ -16,7 +16,7 @@ from litestar_queues_resp.endpoint import Endpoint
 from litestar_queues_resp.errors import ELSEWHERE, TooLarge, code_of, translated
 from litestar_queues_resp.keeping import KeptConnection
 from litestar_queues_resp.library import Connection
-from litestar_queues_resp.topology import SEARCH_SECONDS, Access, found
+from litestar_queues_resp.topology import CONNECT_SECONDS, SEARCH_SECONDS, Access, found
 
 logger: logging.Logger = logging.getLogger("litestar_queues.resp")
 
@@ -140,7 +140,7 @@ class Connections:
         times = self._times
         endpoint = await found(self._access.topology.primary(), self._ask)
         self.place = str(endpoint)
-        return _Line(await self._connected(endpoint, CALL_SECONDS), self.place, times)
+        return _Line(await self._connected(endpoint, CONNECT_SECONDS), self.place, times)
 
     async def _connected(self, endpoint: Endpoint, within: float) -> Connection:
         access = self._access
@@ -150,7 +150,7 @@ class Connections:
         except BaseException as error:
             await connection.disconnect(nowait=True)
             if isinstance(error, Exception):
-                raise translated(error, str(endpoint)) from error
+                raise endpoint.unreachable(error) from error
             raise
         return connection
 

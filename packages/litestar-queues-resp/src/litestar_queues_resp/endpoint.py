@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
-from litestar_queues_core.errors import ConfigError
+from litestar_queues_core.errors import ConfigError, QueueError, StoreUnavailable
 from litestar_queues_resp.client import CALL_SECONDS
+from litestar_queues_resp.errors import translated
 from litestar_queues_resp.library import BlockingConnection, Connection, Kind, Library
 
 KEPT = frozenset(
@@ -36,6 +37,10 @@ SCHEMES: Mapping[str, Kind] = {
     "unix": "unix",
     "valkey": "tcp",
     "valkeys": "tls",
+}
+_HINTS = {
+    "tcp": ("closed|reset", "does it want TLS?  Then use rediss://"),
+    "tls": ("Timeout|closed|reset", "does it speak TLS?  If not, use redis://"),
 }
 _FILES = ("ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile")
 
@@ -67,12 +72,22 @@ class Endpoint:
         return library.connections[self.kind](**chosen, socket_timeout=None)
 
     def blocking(self, library: Library, protocol: int, *, within: float) -> BlockingConnection:
-        """Return a blocking one, whose answers have a deadline."""
+        """Return a blocking one, whose answers have the deadline of calls."""
         chosen = self._chosen(protocol, within)
-        return library.blocking[self.kind](**chosen, socket_timeout=within)
+        return library.blocking[self.kind](**chosen, socket_timeout=CALL_SECONDS)
 
     def _chosen(self, protocol: int, within: float) -> dict[str, Any]:
         return {**self.settings, "protocol": protocol, "socket_connect_timeout": within}
+
+    def unreachable(self, error: BaseException) -> QueueError:
+        """Return what it means that connecting has failed."""
+        made = translated(error, str(self))
+        if isinstance(made, StoreUnavailable) and self.kind != "unix":
+            hint = _HINTS[self.kind]
+            if re.search(hint[0], str(error)):
+                made = StoreUnavailable(f"{made}; {hint[1]}")
+                made.__cause__ = error
+        return made
 
     def check(self, library: Library, setting: str) -> None:
         """Look for what can be found out without a server.
@@ -138,9 +153,9 @@ def from_url(url: object, library: Library, setting: str) -> Endpoint:
             f"{setting} must end with the number of a database, as in redis://host:6379/0, "
             f"not with {parts.path!r}"
         )
-    spelled = parts._replace(scheme=parts.scheme.replace("valkey", "redis")).geturl()
+    spelled = parts.scheme.replace("valkey", "redis")
     try:
-        settings = library.parse_url(spelled)
+        settings = library.parse_url(spelled + str(url)[len(parts.scheme) :])
     except ValueError as error:
         raise ConfigError(f"{setting}: {error}") from None
     settings = {name: value for name, value in settings.items() if name not in OURS}

@@ -116,7 +116,7 @@ def _connecting(error: BaseException, text: str) -> QueueError | None:
                 "has signed it, as ssl_ca_certs"
             )
         if isinstance(cause, ssl.SSLError):
-            return ConfigError(f"{text}; does the server speak TLS?  If not, use redis://")
+            return ConfigError(f"{text}; does it speak TLS?  If not, use redis://")
     names = {parent.__name__ for parent in type(error).__mro__}
     answered = {"ResponseError", "DataError"} & names
     return None if answered else StoreUnavailable(text)

@@ -6,11 +6,11 @@ from types import TracebackType
 from typing import Any
 
 from litestar_queues_resp.answers import needs_plain, plain
-from litestar_queues_resp.client import CALL_SECONDS, Word
+from litestar_queues_resp.client import Word
 from litestar_queues_resp.endpoint import Endpoint
 from litestar_queues_resp.errors import ELSEWHERE, code_of, translated
 from litestar_queues_resp.library import BlockingConnection
-from litestar_queues_resp.topology import SEARCH_SECONDS, Access, found_blocking
+from litestar_queues_resp.topology import CONNECT_SECONDS, SEARCH_SECONDS, Access, found_blocking
 
 
 class KeptConnection:
@@ -60,7 +60,7 @@ class KeptConnection:
     def _open(self) -> BlockingConnection:
         endpoint = found_blocking(self._access.topology.primary(), self._ask)
         self._place = str(endpoint)
-        return self._connected(endpoint, CALL_SECONDS)
+        return self._connected(endpoint, CONNECT_SECONDS)
 
     def _connected(self, endpoint: Endpoint, within: float) -> BlockingConnection:
         access = self._access
@@ -70,7 +70,7 @@ class KeptConnection:
         except BaseException as error:
             connection.disconnect()
             if isinstance(error, Exception):
-                raise translated(error, str(endpoint)) from error
+                raise endpoint.unreachable(error) from error
             raise
         return connection
 

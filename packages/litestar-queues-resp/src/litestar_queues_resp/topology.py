@@ -15,6 +15,9 @@ from litestar_queues_resp.client import Word
 from litestar_queues_resp.endpoint import Endpoint
 from litestar_queues_resp.library import Library
 
+CONNECT_SECONDS = 5.0
+"""How long a server may take to let us in; less than a call may take in all."""
+
 SEARCH_SECONDS = 2.0
 """How long a sentinel or a node of a cluster may take to say where the queue is."""
 
