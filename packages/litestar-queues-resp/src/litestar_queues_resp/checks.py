@@ -16,10 +16,18 @@ Durability: TypeAlias = Literal["server", "aof", "replicas"]
 OLDEST = (6, 2)
 
 
-async def check_server(client: Client, *, durability: Durability, cluster: bool) -> str:
+async def check_server(
+    client: Client, *, durability: Durability, cluster: bool, moves: bool
+) -> str:
     """Look whether a server can keep jobs; return what it is, for the log.
 
     What only endangers them is logged.
+
+    Args:
+        client: Leads to the server.
+        durability: What the server is asked for.
+        cluster: Whether it is meant to be a node of a cluster.
+        moves: Whether another server may take its place.
 
     Raises:
         ConfigError: It cannot; the message says what to change.
@@ -27,7 +35,7 @@ async def check_server(client: Client, *, durability: Durability, cluster: bool)
     """
     facts = await _facts(client)
     if facts:
-        check_kind(facts, cluster=cluster)
+        check_kind(facts, cluster=cluster, moves=moves)
         check_memory(facts)
         await _check_disk(client, facts)
     await _check_durability(client, durability, facts)
@@ -54,7 +62,7 @@ async def _facts(client: Client) -> dict[str, str]:
     return dict(line.split(":", 1) for line in lines if ":" in line and not line.startswith("#"))
 
 
-def check_kind(facts: Mapping[str, str], *, cluster: bool) -> None:
+def check_kind(facts: Mapping[str, str], *, cluster: bool, moves: bool) -> None:
     """Look whether it is the kind of server that the configuration says.
 
     Raises:
@@ -78,9 +86,12 @@ def check_kind(facts: Mapping[str, str], *, cluster: bool) -> None:
         raise ConfigError("the server is a node of a cluster: say cluster=True")
     if facts.get("role") not in {None, "master"}:
         primary = f"{facts.get('master_host')}:{facts.get('master_port')}"
+        replica = f"the server is a read-only replica of {primary}"
+        if moves:
+            raise StoreUnavailable(f"{replica}; it is not known yet who is the primary")
         raise ConfigError(
-            f"the server is a read-only replica of {primary}: name the primary, or the "
-            "sentinels that know it (sentinels=, service_name=)"
+            f"{replica}: name the primary, or the sentinels that know it (sentinels=, "
+            "service_name=)"
         )
 
 
@@ -136,6 +147,11 @@ async def _check_durability(
     if durability == "aof" and facts.get("aof_enabled") == "0":
         raise ConfigError(
             'durability="aof" needs a server with an append-only file: set appendonly to yes'
+        )
+    if durability == "aof" and await _setting(client, "appendfsync") == "no":
+        raise ConfigError(
+            'durability="aof" would wait for ever, as the server never syncs its append-only '
+            "file: set appendfsync to always or everysec"
         )
     if durability == "replicas" and facts.get("connected_slaves") == "0":
         logger.warning(

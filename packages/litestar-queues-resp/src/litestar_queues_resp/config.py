@@ -85,8 +85,12 @@ class RespBackendConfig:
             endpoint.check_files()
         access = Access(library=self.library, topology=topology, protocol=self.protocol)
         async with LibraryClient(access) as client:
-            clustered = isinstance(topology, Cluster)
-            server = await check_server(client, durability=self.durability, cluster=clustered)
+            server = await check_server(
+                client,
+                durability=self.durability,
+                cluster=isinstance(topology, Cluster),
+                moves=not isinstance(topology, Alone),
+            )
             client.most_bytes = await largest_value(client) or MOST_BYTES
             logger.info("jobs are kept in %s at %s, as %s", server, client.place, self.prefix)
             yield client
