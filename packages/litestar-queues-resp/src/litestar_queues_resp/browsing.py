@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Sequence
 from heapq import merge
-from typing import Any
+from typing import Any, TypeAlias
 
 from litestar_queues_core.ids import JobId
 from litestar_queues_core.lanes import queue_of
@@ -28,6 +29,11 @@ AT_ONCE = 500
 ROUNDS = 40
 """A page is given, full or not, once an index has been walked so many times that far."""
 
+Place: TypeAlias = tuple[int, bytes]
+"""Where a job stands among all: the instant of its enqueue, and its id."""
+
+_END: Place = (-1, b"")
+_CURSOR = re.compile("[0-9]{1,16}-[0-9a-f]{32}")
 _INDEXED = frozenset({Status.FAILED, Status.CANCELLED, Status.EXPIRED})
 """Statuses with an index of their own; jobs of the others are picked from among all."""
 
@@ -57,40 +63,45 @@ async def find(caller: Caller, query: JobQuery) -> Page:
     """Return a page of jobs, newest first."""
     if query.key is not None:
         return await _find_holder(caller, query, query.key)
-    before = b""
-    if query.cursor is not None:
-        raw = _raw_or_none(query.cursor)
-        if raw is None:
-            raise foreign_cursor(query.cursor)
-        before = raw
+    start = _read_cursor(query.cursor)
     walks = [
-        await _Walk(caller, query, index, statuses, before).go()
+        await _Walk(caller, query, index, statuses, start).go()
         for index, statuses in _indexes(query.status)
     ]
     # Below the end of the walk that ended first, others may have missed some.
-    floor = max((walk.floor for walk in walks), default=b"")
-    ids = [raw for raw in merge(*(walk.found for walk in walks), reverse=True) if raw >= floor]
-    chosen = [text_id(raw) for raw in ids[: query.limit]]
-    jobs = [job for job in await get(caller, chosen) if job is not None]
-    if len(ids) > query.limit:
-        return Page(jobs=jobs, cursor=chosen[-1])
-    return Page(jobs=jobs, cursor=text_id(floor) if floor else None)
+    floor = max((walk.floor for walk in walks), default=_END)
+    merged = merge(*(walk.found for walk in walks), reverse=True)
+    places = [place for place in merged if place >= floor]
+    chosen = places[: query.limit]
+    jobs = await get(caller, [text_id(raw) for _, raw in chosen])
+    more = chosen[-1] if len(places) > query.limit else floor
+    return Page(
+        jobs=[job for job in jobs if job is not None],
+        cursor=None if more == _END else f"{more[0]}-{more[1].hex()}",
+    )
+
+
+def _read_cursor(cursor: str | None) -> Place | None:
+    if cursor is None:
+        return None
+    if not _CURSOR.fullmatch(cursor):
+        raise foreign_cursor(cursor)
+    at, _, raw = cursor.partition("-")
+    return int(at), bytes.fromhex(raw)
 
 
 def _indexes(wanted: Collection[Status]) -> list[tuple[str, Collection[Status]]]:
     """Return the indexes to walk, each with the statuses to pick."""
-    if not wanted:
-        return [("i", ())]
     others = set(wanted) - _INDEXED
     own = [(f"i:{CODES[one]}", [one]) for one in _INDEXED.intersection(wanted)]
-    return [*own, ("i", others)] if others else [*own]
+    return [*own, ("ib", others)] if others or not wanted else [*own]
 
 
 class _Walk:
-    """A walk through an index, from the newest id to older ones.
+    """A walk through an index, from the newest job to older ones.
 
     Attributes:
-        found: Ids of jobs that fit, newest first.
+        found: Places of jobs that fit, newest first.
         floor: How far it came, if there is more.
     """
 
@@ -100,33 +111,36 @@ class _Walk:
         query: JobQuery,
         index: str,
         statuses: Collection[Status],
-        before: bytes,
+        start: Place | None,
     ) -> None:
         self._caller = caller
         self._query = query
         self._index = index
         self._codes = "".join(str(CODES[one]) for one in statuses)
-        self._before = before
-        self.found: list[bytes] = []
-        self.floor = b""
+        self._at = start
+        self.found: list[Place] = []
+        self.floor: Place = _END
 
     async def go(self) -> _Walk:
         """Walk until a page and one more is full, or the end, or the time is up."""
         for _ in range(ROUNDS):
-            number, last, ids, views = await self._caller.run(
-                "find", self._index, self._before, AT_ONCE, self._codes, self._query.queue or ""
+            at, raw = self._at or ("+inf", b"")
+            words = (self._index, at, raw, AT_ONCE, self._codes, self._query.queue or "")
+            number, last, chosen = await self._caller.run("find", *words)
+            self.found += sorted(
+                (
+                    (int(place), raw)
+                    for place, raw, view in chosen
+                    if fits(self._query, seen_job(raw, view))
+                ),
+                reverse=True,
             )
-            self.found += [
-                raw
-                for raw, view in zip(ids, views, strict=True)
-                if fits(self._query, seen_job(raw, view))
-            ]
             if number < AT_ONCE:
                 return self
-            self._before = last
+            self._at = int(last), b"\0" * 16  # an instant is looked at whole
             if len(self.found) > self._query.limit:
                 break
-        self.floor = self._before
+        self.floor = self._at or _END
         return self
 
 
@@ -158,7 +172,7 @@ async def count(caller: Caller) -> QueueCounts:
     now_ms, pending, scheduled, running, ended, leases, oldest = await caller.run("count")
     numbers: dict[tuple[str, Status], int] = {}
     for status, lanes in (
-        (Status.PENDING, pending),
+        (Status.PENDING, zip(pending[::2], map(int, pending[1::2]), strict=True)),
         (Status.SCHEDULED, scheduled),
         (Status.RUNNING, running),
     ):

@@ -19,6 +19,7 @@ from litestar_queues_resp.layout import (
     raw_id,
     read_fences,
     read_held,
+    split_ids,
     text_id,
 )
 from litestar_queues_resp.taking import job_words
@@ -41,7 +42,8 @@ def exchange_words(settlements: Sequence[Settlement], wants: Wants, after: str) 
     words: list[Word] = []
     for plain, group in groupby(settlements, _is_plain):
         if plain:
-            words += _completed(list(group))
+            for distinct in _distinct(list(group)):
+                words += _completed(distinct)
         else:
             words += chain.from_iterable(map(_one, group))
     words += ("end", wants.limit, wants.others, wants.suspects, after, len(wants.lanes))
@@ -58,6 +60,14 @@ def _is_plain(one: Settlement) -> bool:
         and one.failure is None
         and not (one.events or one.follow_ups)
     )
+
+
+def _distinct(group: list[Settlement]) -> Iterator[list[Settlement]]:
+    """Yield *group* in parts in none of which a job comes twice."""
+    if len({one.id for one in group}) == len(group):
+        yield group
+    else:
+        yield from ([one] for one in group)
 
 
 def _completed(group: Sequence[Settlement]) -> Iterator[Word]:
@@ -113,7 +123,8 @@ def read_exchange(answer: Sequence[Any], worker: str) -> Exchange:
     """Return what ``exchange.lua`` answered to the lease of a worker of that name."""
     _, now_ms, due_ms, _, rejected, ended, requested, claims = answer
     claimed: list[Job] = []
-    for ids, blobs, pasts, errors, *helds in claims:
+    for together, blobs, pasts, errors, *helds in claims:
+        ids = split_ids(together)
         if pasts or helds:
             held = map(read_held, helds[0]) if helds else repeat(None)
             told = zip_longest(ids, blobs, pasts, errors)

@@ -7,16 +7,18 @@ as their 16 bytes.
 key        type   what
 ========== ====== ====================================================================
 v          text   the version of this layout
-j          hash   id -> request of a live job, or record of a finished one
-i          zset   all ids, in their order; i:<status> those that failed, were cancelled, expired
-r:<lane>   zset   pending ids in the order of their claims; l: the lanes that have some
+j, f       hash   id -> request; id -> record, of those that have finished
+r:<lane>   zset   pending ids in the order of their claims, those that were enqueued together in
+                  one member; rn: how many (hash), l: the lanes that have some
 s:<lane>   zset   scheduled ids by due instant; d: the lanes by their first
 h:<lease>  hash   id -> how the lease holds it; m: about the lease; c: cancel requests
 a, z       zset   leases alive and dead by the end of their time; zh: dead ones that hold jobs
 p, x, g    hash   of jobs that have been through something: past, attempt records, progress
 e          zset   waiting ids by the instant at which they expire
 k, kt      hash   uniqueness key -> instant, holder, task; zset: keys by instant
-o:<status> list   finished ids in batches, in the order of their ends; n: how many
+o:<status> list   finished ids in batches, in the order of their ends; n: how many (hash)
+ib, i      zset   all ids by the instant of their enqueue: in batches (ic: how many ids), and what is
+                  left of its oldest ones; i:<status> those that failed, were cancelled, expired
 ev, ei     stream the event log; zset: job, delivery, number and place of each event
 w:<topic>  zset   a marker that was raised; t: inboxes of those who wait for ends; b: inboxes
 ========== ====== ====================================================================
@@ -24,8 +26,9 @@ w:<topic>  zset   a marker that was raised; t: inboxes of those who wait for end
 A request (numbers are big-endian): version (1 byte), flags (1), priority + 32768 (2), enqueued (8),
 due (8), expiry (8, if flagged), length of the payload (4), lane (1 + n), key (2 + n) and rule
 (8, a double; both if flagged), group, headers and schedule (4 + n, if flagged), spec (2 + n),
-payload.  A record: 128 + status (1), delivery (4), start (8), end (8), worker (1 + n), result
-(4 + n; the length is one more, 0 for none), request.
+payload.  A record: status (1), delivery (4), start (8, 0 if never), end (8), worker (1 + n), result
+(4 + n; the length is one more, 0 for none).  A job is held by: delivery (4), start (8), flags (1),
+lane.
 """
 
 from __future__ import annotations
@@ -67,9 +70,10 @@ STATUSES: tuple[Status, ...] = (
 )
 """A status is kept as its place here."""
 CODES = {status: code for code, status in enumerate(STATUSES)}
-ENDED = 128
-
 KEY, EXPIRES, META, DROPPED, NO_RESULT = 1, 2, 4, 8, 16
+BIG = 32
+"""In the flags of what a lease holds: its payload is not kept once it has completed."""
+
 STARTED, FINISHED, FOREVER = -1, -2, -3
 Moment = Literal["started", "finished", "forever"]
 _MOMENTS: dict[int, Moment] = {STARTED: "started", FINISHED: "finished", FOREVER: "forever"}
@@ -77,10 +81,15 @@ _RULES = {moment: code for code, moment in _MOMENTS.items()}
 
 _HEAD = Struct(">BBHQQ")
 _PLAIN_HEAD = Struct(">BBHQQI")
-_HELD = Struct(">IQ")
+_HELD = Struct(">IQB")
 _RECORD = Struct(">BIQQB")
 _U16, _U32, _U64, _DOUBLE = Struct(">H"), Struct(">I"), Struct(">Q"), Struct(">d")
 _FENCE = Struct(">16si")
+
+
+def split_ids(data: bytes) -> list[bytes]:
+    """Return ids that come in one text."""
+    return [data[at : at + 16] for at in range(0, len(data), 16)]
 
 
 def raw_id(job_id: str) -> bytes:
@@ -295,17 +304,15 @@ def claimed_job(
 
 def read_held(data: bytes) -> tuple[int, int, str]:
     """Return delivery, start and lane by which a lease holds a job."""
-    delivery, started_ms = _HELD.unpack_from(data)
+    delivery, started_ms, _ = _HELD.unpack_from(data)
     return delivery, started_ms, data[_HELD.size :].decode()
 
 
 def seen_job(raw: bytes, view: Sequence[Any]) -> Job:
     """Return the job that a script has looked at."""
-    code, blob, past, errors, progress, held, worker, requested = view
+    code, blob, record, past, errors, progress, held, worker, requested = view
     details = JobDetails(errors=read_errors(errors), progress=progress)
-    delivery = None
-    if code >= CODES[Status.COMPLETED]:
-        blob, delivery = _read_record(blob, details)
+    delivery = _read_record(record, details) if record else None
     new, lane, details.enqueued_ms, due_ms, expires_ms = read_request(raw, blob)
     been = read_past(past, due_ms)
     if delivery is None:
@@ -329,14 +336,12 @@ def seen_job(raw: bytes, view: Sequence[Any]) -> Job:
     )
 
 
-def _read_record(blob: bytes, details: JobDetails) -> tuple[bytes, int]:
-    """Return the request of a finished job and its last delivery; the rest goes to *details*."""
-    _, delivery, started_ms, details.finished_ms, length = _RECORD.unpack_from(blob)
+def _read_record(record: bytes, details: JobDetails) -> int:
+    """Return the last delivery of a finished job; the rest of its record goes to *details*."""
+    _, delivery, started_ms, details.finished_ms, length = _RECORD.unpack_from(record)
     at = _RECORD.size + length
     details.started_ms = started_ms or None
-    details.worker = blob[_RECORD.size : at].decode() or None
-    (size,) = _U32.unpack_from(blob, at)
-    at += 4
-    if size:
-        details.result, at = blob[at : at + size - 1], at + size - 1
-    return blob[at:], delivery
+    details.worker = record[_RECORD.size : at].decode() or None
+    if _U32.unpack_from(record, at)[0]:
+        details.result = record[at + 4 :]
+    return delivery

@@ -10,7 +10,7 @@ from litestar_queues_core.lifecycle import KEPT_ATTEMPTS
 from litestar_queues_resp import layout
 
 _FOLDER = Path(__file__).parent / "lua"
-_LIBRARY = ("base", "jobs", "looking", "taking", "events")
+_LIBRARY = ("base", "jobs", "ends", "holding", "looking", "taking", "events")
 
 CONSTANTS = {
     "KEY": layout.KEY,
@@ -18,7 +18,8 @@ CONSTANTS = {
     "META": layout.META,
     "DROPPED": layout.DROPPED,
     "NO_RESULT": layout.NO_RESULT,
-    "ENDED": layout.ENDED,
+    "BIG": layout.BIG,
+    "FILLER": repr("-" * 65),  # longer than what a server keeps in a compact hash
     "COMPLETED": 4,
     "FAILED": 5,
     "CANCELLED": 6,
@@ -28,7 +29,8 @@ CONSTANTS = {
     "RANK": 2**42,  # priorities weigh more than instants, and both are exact in a double
     "CHUNK": 4000,  # arguments of one C function; it takes up to 8000
     "KEPT": KEPT_ATTEMPTS,
-    "KEEP": 64,  # a completed job keeps a payload of so many bytes, and no larger one
+    "BIG_BYTES": 1024,  # a completed job whose request is longer does not keep its payload
+    "SPARE": 10_000,  # the index of all jobs may be longer by so many ids than it must
     "SOON": 5000,  # a job due within so many ms counts as waiting in its lane
     "MARKER_MS": 60_000,  # a marker that nobody takes goes by itself
     "LANES": 100,  # so many unnamed lanes are looked at in one exchange

@@ -118,20 +118,20 @@ class RespStore:
         answers: list[Enqueued] = []
         for start in range(0, len(fit), JOBS_AT_ONCE):
             answers += await self._enqueue(fit[start : start + JOBS_AT_ONCE])
-        if not refused:
+        if len(answers) == len(jobs):
             return answers
-        taken = {job.id: answer for job, answer in zip(fit, answers, strict=True)}
-        return [refused.get(job.id) or taken[job.id] for job in jobs]
+        taken = {job.id: answer for job, answer in zip(fit, answers, strict=True)} | refused
+        return [taken[job.id] for job in jobs]
 
     async def _enqueue(self, jobs: Sequence[NewJob]) -> list[Enqueued]:
-        words = request_words(jobs)
+        ordered, words = request_words(jobs)
         if not self._confirm:
-            return read_taken(jobs, await self._caller.run_words("enqueue", words))
+            return read_taken(jobs, ordered, await self._caller.run_words("enqueue", words))
         self._doubtful.update(job.id for job in jobs)
         answer, confirmed = await self._caller.run_then("enqueue", words, self._confirm)
         self._check(confirmed)
         self._doubtful.difference_update(job.id for job in jobs)
-        return read_taken(jobs, answer)
+        return read_taken(jobs, ordered, answer)
 
     def _check(self, confirmed: Any) -> None:
         number = confirmed[0] if isinstance(confirmed, list) else confirmed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
 from litestar_queues_core.errors import KeyConflictError, StoreError
@@ -28,17 +29,23 @@ from litestar_queues_resp.layout import (
 _SPECIAL = KEY | EXPIRES | META
 
 
-def request_words(jobs: Sequence[NewJob]) -> list[Word]:
-    """Return the arguments of ``enqueue.lua``."""
-    words: list[Word] = [b"".join([raw_id(job.id) for job in jobs])]
+def request_words(jobs: Sequence[NewJob]) -> tuple[list[NewJob], list[Word]]:
+    """Return the arguments of ``enqueue.lua``, and the order in which they have the jobs."""
+    ordered: list[NewJob] = []
+    words: list[Word] = []
     for like, group in groupby(jobs, _likeness):
         members = list(group)
         if like is None:
             for job in members:
                 words += (0, *job_words(job))
         else:
+            members.sort(key=_id)  # they are kept together, in the order of their claims
             words += (len(members), *like, *map(plain_tail, members))
-    return words
+        ordered += members
+    return ordered, [b"".join([raw_id(job.id) for job in ordered]), *words]
+
+
+_id = attrgetter("id")
 
 
 def _likeness(job: NewJob) -> tuple[int, str, int] | None:
@@ -75,16 +82,20 @@ def job_words(job: NewJob) -> Iterator[Word]:
         yield job.spec.task
 
 
-def read_taken(jobs: Sequence[NewJob], answers: Sequence[Any]) -> list[Enqueued]:
+def read_taken(
+    jobs: Sequence[NewJob], ordered: Sequence[NewJob], answers: Sequence[Any]
+) -> list[Enqueued]:
     """Return what became of *jobs*; *answers* tells of those that are not just pending."""
-    taken = [Enqueued(job.id) for job in jobs]
+    if not answers:
+        return [Enqueued(job.id) for job in jobs]
+    told: dict[int, Enqueued] = {}
     for place, answer in answers:
-        job = jobs[place - 1]
+        job = ordered[place - 1]
         if len(answer) == 1:
-            taken[place - 1] = Enqueued(job.id, True, Status.SCHEDULED)
+            told[id(job)] = Enqueued(job.id, True, Status.SCHEDULED)
         else:
-            taken[place - 1] = loser(job.key.key if job.key else "", job.spec.task, answer)
-    return taken
+            told[id(job)] = loser(job.key.key if job.key else "", job.spec.task, answer)
+    return [told.get(id(job)) or Enqueued(job.id) for job in jobs]
 
 
 def loser(key: str, task: str, answer: Sequence[Any]) -> Enqueued:
@@ -95,12 +106,15 @@ def loser(key: str, task: str, answer: Sequence[Any]) -> Enqueued:
 
 
 def sorted_out(jobs: Sequence[NewJob]) -> tuple[list[NewJob], dict[JobId, Enqueued]]:
-    """Return the jobs that can be kept, and the answers to the others."""
+    """Return the jobs that can be kept, each once, and the answers to those that cannot."""
     refused: dict[JobId, Enqueued] = {}
+    fit: dict[JobId, NewJob] = {}
     for job in jobs:
         try:
             raw_id(job.id)
         except ValueError:
             error = StoreError(f"the id of a job must be a UUID, not {job.id!r}")
             refused[job.id] = Enqueued(job.id, False, None, error)
-    return [job for job in jobs if job.id not in refused] if refused else list(jobs), refused
+        else:
+            fit.setdefault(job.id, job)
+    return list(fit.values()), refused

@@ -52,7 +52,7 @@ class Upkeep:
 
     async def run(self) -> Maintenance:
         """Look what there is to do, and do it as long as there is time."""
-        now_ms, due_ms, late, lost, expired, due, keys, old, gone = await self._survey()
+        now_ms, due_ms, late, lost, expired, due, keys, old, gone, long = await self._survey()
         rescue = self._policy.rescue
         if rescue and late:
             await self._run("mark_dead")
@@ -62,6 +62,7 @@ class Upkeep:
             (bool(due), self._promote),
             (bool(keys), self._free_keys),
             (bool(old), self._prune),
+            (bool(long), self._trim_index),
         ]
         for needed, step in steps:
             if needed:
@@ -131,6 +132,9 @@ class Upkeep:
 
     async def _free_keys(self, limit: int) -> _Done:
         return _Done(await self._run("free_keys", limit))
+
+    async def _trim_index(self, limit: int) -> _Done:
+        return _Done(await self._run("trim_index", limit))
 
     async def _prune(self, limit: int) -> _Done:
         removed, more = await self._run("prune", *self._limits, limit)

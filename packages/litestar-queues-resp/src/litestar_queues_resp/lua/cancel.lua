@@ -5,15 +5,16 @@ may_write()
 local running = take() == '1'
 local ids = take_ids()
 local answers, left, lasting = {}, {}, {}
+local ended = fields(base .. 'f', ids)
 for i, blob in ipairs(fields(base .. 'j', ids)) do
   local id = ids[i]
   if not blob then
     answers[i] = 0
-  elseif is_finished(blob) or lasting[id] then
+  elseif ended[i] or lasting[id] then
     answers[i] = 1
   else
     local past = past_of(id, blob)
-    if unplace(id, lane_now(blob, past)) then
+    if unplace(id, blob, past) then
       answers[i], lasting[id] = 2, true
       finish_past(id, blob, past, CANCELLED, '')
     else

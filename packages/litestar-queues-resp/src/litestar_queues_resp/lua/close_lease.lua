@@ -4,6 +4,7 @@ may_write()
 local lease = take()
 if call('ZREM', base .. 'a', lease) == 0 then return 0 end
 local worker = call('HGET', base .. 'm:' .. lease, 'worker')
+call('HDEL', base .. 'h:' .. lease, '')
 local held = call('HGETALL', base .. 'h:' .. lease)
 for i = 1, #held, 2 do
   local id, delivery, started, lane = held[i], read_held(held[i + 1])

@@ -1,9 +1,8 @@
 -- Counts what can be counted without looking at each job.
 
-local pending, oldest = {}, -1
+local oldest = -1
 for _, lane in ipairs(call('ZRANGE', base .. 'l', 0, -1)) do
   local line = base .. 'r:' .. lane
-  pending[#pending + 1] = {lane, call('ZCARD', line)}
   local from = '-inf'
   while true do  -- each priority has a range of its own
     local first = call('ZRANGEBYSCORE', line, from, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
@@ -24,16 +23,20 @@ local function see(set, dead)
   for i = 1, #found, 2 do
     local lease = found[i]
     local helds = call('HVALS', base .. 'h:' .. lease)
+    local number = 0
     for _, held in ipairs(helds) do
-      local lane = sub(held, 13)
-      running[lane] = (running[lane] or 0) + 1
+      if held ~= FILLER then
+        local lane = sub(held, 14)
+        running[lane] = (running[lane] or 0) + 1
+        number = number + 1
+      end
     end
     local about = call('HGET', base .. 'm:' .. lease, 'about')
-    leases[#leases + 1] = {lease, about, #helds, whole(tonumber(found[i + 1]) - now), dead}
+    leases[#leases + 1] = {lease, about, number, whole(tonumber(found[i + 1]) - now), dead}
   end
 end
 see('a', 0)
 see('z', 1)
 local runs = {}
 for lane, number in pairs(running) do runs[#runs + 1] = {lane, number} end
-return {now, pending, scheduled, runs, call('HGETALL', base .. 'n'), leases, oldest}
+return {now, call('HGETALL', base .. 'rn'), scheduled, runs, call('HGETALL', base .. 'n'), leases, oldest}

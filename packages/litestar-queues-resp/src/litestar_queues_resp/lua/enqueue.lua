@@ -1,40 +1,30 @@
 -- Takes jobs: their ids, then in this order groups of plain ones and single others.
 -- Answers with pairs: place in the batch, and what take_one() says.
 
-local ids = take_ids()
+local together = take()
+local ids = split(together)
 local known = fields(base .. 'j', ids)
-local seen, answers = {}, {}
+local answers = {}
 
-local function is_known(i)
-  local id = ids[i]
-  if seen[id] then return true end
-  seen[id] = true
-  return known[i]
-end
-
--- Jobs of one lane and priority, due now, without a key or anything else.
+-- Jobs of one lane and priority in the order of their ids, due now, with nothing special.
 local function take_plain(first, many)
   local flags, lane, priority = tonumber(take()), take(), tonumber(take())
-  local start = head(flags, priority, now)
-  local score = whole(now - priority * RANK)
-  local jobs, line, index = {}, {}, {}
+  local start, jobs, n, fresh = head(flags, priority, now), {}, 0, {}
   for i = first, first + many - 1 do
-    local tail = take()
-    if not is_known(i) then
-      local id = ids[i]
-      local at = #line
-      jobs[at + 1], jobs[at + 2] = id, start .. tail
-      line[at + 1], line[at + 2] = score, id
-      index[at + 1], index[at + 2] = '0', id
+    taken = taken + 1
+    if not known[i] then
+      jobs[n + 1], jobs[n + 2] = ids[i], start .. ARGV[taken]
+      n = n + 2
+      fresh[#fresh + 1] = ids[i]
     end
   end
-  if #jobs > 0 then
-    in_chunks('HSET', base .. 'j', jobs)
-    in_chunks('ZADD', base .. 'i', index)
-    in_chunks('ZADD', base .. 'r:' .. lane, line)
-    call('ZADD', base .. 'l', 0, lane)
-    wake(lane)
-  end
+  if n == 0 then return end
+  local all = n == 2 * many and sub(together, 16 * first - 15, 16 * (first + many - 1))
+  local text = all or concat(fresh)
+  in_chunks('HSET', base .. 'j', jobs)
+  index(text)
+  line_up(lane, score_of(priority, now), text)
+  wake(lane)
 end
 
 local i = 1
@@ -44,7 +34,7 @@ while i <= #ids do
     take_plain(i, many)
     i = i + many
   else
-    local answer = take_one(ids[i], is_known(i))
+    local answer = take_one(ids[i], known[i])
     if answer then answers[#answers + 1] = {i, answer} end
     i = i + 1
   end
@@ -52,7 +42,7 @@ end
 
 -- A job that was known is answered as if it had just been taken: scheduled, if it is due later.
 for place, blob in pairs(known) do
-  if blob and not is_finished(blob) and past_of(ids[place], blob)[7] > now then
+  if blob and past_of(ids[place], blob)[7] > now and call('HEXISTS', base .. 'f', ids[place]) == 0 then
     answers[#answers + 1] = {place, {1}}
   end
 end

@@ -20,10 +20,13 @@ local function extend(rest)
 end
 
 local function held_jobs()
-  local ids = call('HKEYS', held_by_us)
+  local ids = {}
+  for _, id in ipairs(call('HKEYS', held_by_us)) do
+    if id ~= '' then ids[#ids + 1] = id end
+  end
   if #ids == 0 then return {} end
   return {{
-    ids, fields(base .. 'j', ids), fields(base .. 'p', ids), fields(base .. 'x', ids),
+    concat(ids), fields(base .. 'j', ids), fields(base .. 'p', ids), fields(base .. 'x', ids),
     fields(held_by_us, ids),
   }}
 end
@@ -37,28 +40,43 @@ if last == seq then
 end
 
 local has_requests = call('EXISTS', requests) == 1
-local rejected, ended, gone = {}, {}, {}
+local rejected, ended = {}, {}
+
+-- Settles a completed job that is special in some way; returns its result.
+local function complete_special(id, flags, result)
+  local blob = call('HGET', base .. 'j', id)
+  if flagged(blob, KEY) then release(id, blob) end
+  if bit.band(flags, BIG) ~= 0 then drop_payload(id, blob) end
+  return flagged(blob, NO_RESULT) and '' or result
+end
 
 -- Jobs that have completed, as "id delivery" of 20 bytes each; with results, if there are any.
 local function settle_completed()
   local fences, with_results = take(), take() == '1'
   local ids = {}
   for at = 1, #fences, 20 do ids[#ids + 1] = sub(fences, at, at + 15) end
-  local helds, blobs = fields(held_by_us, ids), fields(base .. 'j', ids)
-  local left = bulk('HDEL', held_by_us)
-  for i, id in ipairs(ids) do
-    local held, blob, result = helds[i], blobs[i], with_results and take() or ''
-    local at = 20 * i
-    if held and not gone[id] and sub(held, 1, 4) == sub(fences, at - 3, at) then
-      gone[id] = true
+  local code, after = char(COMPLETED), pack('>I8', now) .. char(#worker) .. worker
+  local plain = after .. '\0\0\0\0'
+  local helds, done, texts, n = fields(held_by_us, ids), ends_of(COMPLETED), {}, 0
+  local left, at = {}, 0
+  for i = 1, #ids do
+    local held, result, tail, id = helds[i], with_results and take() or '', plain, ids[i]
+    at = at + 20
+    if held and sub(held, 1, 4) == sub(fences, at - 3, at) then
+      local flags = byte(held, 13)
+      if flags ~= 0 then result = complete_special(id, flags, result) end
+      if result ~= '' then tail = after .. pack('>I4', #result) .. sub(result, 2) end
+      texts[n + 1], texts[n + 2] = id, code .. sub(held, 1, 12) .. tail
+      n = n + 2
       left[#left + 1] = id
-      local keep = result ~= '' and not flagged(blob, NO_RESULT)
-      finish(id, blob, COMPLETED, sub(held, 1, 12), worker, keep and sub(result, 2) or nil)
+      done[#done + 1] = id
       if has_requests then call('SREM', requests, id) end
     else
       rejected[#rejected + 1] = sub(fences, at - 19, at)
     end
   end
+  in_chunks('HDEL', held_by_us, left)
+  in_chunks('HSET', base .. 'f', texts)
 end
 
 local function take_follow_ups(wanted)
@@ -74,7 +92,7 @@ local function settle_one()
   local attempts, snoozes, put_backs = tonumber(take()), tonumber(take()), tonumber(take())
   local clears, stays, value, failure = take() == '1', take() == '1', take(), take()
   local id = sub(fence, 1, 16)
-  local held = not gone[id] and call('HGET', held_by_us, id)
+  local held = call('HGET', held_by_us, id)
   local holds = held and sub(held, 1, 4) == sub(fence, 17, 20)
   local waits, struck = to == 'waits', false
   if not holds then
@@ -99,7 +117,9 @@ local function settle_one()
       local code = struck and CANCELLED or tonumber(to)
       local keep = code == COMPLETED and value ~= '' and not flagged(blob, NO_RESULT)
       if has or attempts > 0 then write_past(id, past) end
-      finish(id, blob, code, sub(held, 1, 12), worker, keep and sub(value, 2) or nil)
+      if flagged(blob, KEY) then release(id, blob) end
+      if code == COMPLETED and #blob > BIG_BYTES then drop_payload(id, blob) end
+      finish(id, code, record(code, sub(held, 1, 12), worker, keep and sub(value, 2) or nil))
     end
   end
   take_follow_ups(holds and not struck)
@@ -135,63 +155,106 @@ for _ = 1, tonumber(take()) do executors[take()] = true end
 local has_past, has_errors, fresh = nil, nil, pack('>I4I8', 1, now)
 local full_lane
 
--- Hands a claimed job out; returns nil if it has expired instead.
+-- Takes at most so many ids from the head of a line, and returns them as one text.
+local function take_ids_from(lane, room)
+  local line, taken, left, number = base .. 'r:' .. lane, {}, {}, 0
+  local first = call('ZRANGE', line, 0, 0)[1]
+  if not first then return '' end
+  local found = call('ZRANGE', line, 0, (#first > 16 and 3 or room) - 1, 'WITHSCORES')
+  local i = 1
+  while i < #found and number < room do
+    local score, j, many = found[i + 1], i, #found[i] > 16
+    while found[j + 3] == score do
+      j = j + 2
+      many = many or #found[j] > 16
+    end
+    local last = many and j or math.min(j, i + 2 * (room - number - 1))
+    local ids = {}
+    for n = i, last, 2 do
+      ids[#ids + 1] = found[n]
+      left[#left + 1] = found[n]
+    end
+    ids = concat(ids)
+    if many and last > i then ids = in_order(ids) end
+    local most = 16 * (room - number)
+    taken[#taken + 1] = sub(ids, 1, most)
+    number = number + #taken[#taken] / 16
+    if #ids > most then
+      add_pair('ZADD', line, score, sub(ids, most + 1))
+    end
+    i = j + 2
+  end
+  in_chunks('ZREM', line, left)
+  flush()
+  if line_left(lane, number) then
+    full_lane = lane
+  elseif full_lane == lane then
+    full_lane = nil
+  end
+  return concat(taken)
+end
+
+-- Returns how a claimed job is held, or nil if it has expired instead.
 local function hold(id, blob, past)
   if flagged(blob, EXPIRES) then
     if expires_of(blob) <= now then return nil end  -- maintenance will end it
     call('ZREM', base .. 'e', id)
   end
+  local flags = bit.band(byte(blob, 2), KEY + NO_RESULT)
   if flagged(blob, KEY) then release(id, blob, true) end
-  return past and pack('>I4I8', match(past, '^%d+') + 1, now) or fresh
+  if #blob > BIG_BYTES then flags = flags + BIG end
+  local start = past and pack('>I4I8', match(past, '^%d+') + 1, now) or fresh
+  return start .. char(flags)
 end
 
-local function compact(list, last_place)
+local function without(list, lost, count)
   local kept = {}
-  for i = 1, last_place do
-    if list[i] ~= nil then kept[#kept + 1] = list[i] end
+  for i = 1, count do
+    if not lost[i] then kept[#kept + 1] = list[i] end
   end
   return kept
 end
 
 -- Claims from one lane; returns how many.
 local function take_from(lane, room)
-  local line, got = base .. 'r:' .. lane, 0
+  local got, plain = 0, fresh .. '\0' .. lane
   while room > 0 do
-    local asked, ids = room, call('ZRANGE', line, 0, room - 1)
+    local together = take_ids_from(lane, room)
+    local ids = split(together)
     local found = #ids
     if found == 0 then break end
-    call('ZREMRANGEBYRANK', line, 0, found - 1)
     if has_past == nil then
       has_past = call('EXISTS', base .. 'p') == 1
       has_errors = has_past and call('EXISTS', base .. 'x') == 1
     end
     local blobs, pasts = fields(base .. 'j', ids), has_past and fields(base .. 'p', ids) or {}
-    local errors, holding, lost = has_errors and fields(base .. 'x', ids) or {}, {}, false
+    local errors, holding, lost, n = has_errors and fields(base .. 'x', ids) or {}, {}, nil, 0
     for i = 1, found do
-      local past, start = pasts[i], fresh
-      if past or byte(blobs[i], 2) % 4 ~= 0 then start = hold(ids[i], blobs[i], past) end
-      if start then
-        holding[#holding + 1] = ids[i]
-        holding[#holding + 1] = start .. lane
-      else
-        ids[i], blobs[i], lost = nil, nil, true
-        if has_past then pasts[i] = nil end
-        if has_errors then errors[i] = nil end
+      local blob, held = blobs[i], plain
+      if pasts[i] or byte(blob, 2) ~= 0 or #blob > BIG_BYTES then
+        held = hold(ids[i], blob, pasts[i])
+        if held then
+          held = held .. lane
+        else
+          lost = lost or {}
+          lost[i] = true
+        end
+      end
+      if held then
+        holding[n + 1], holding[n + 2] = ids[i], held
+        n = n + 2
       end
     end
     if lost then
-      ids, blobs = compact(ids, found), compact(blobs, found)
-      pasts, errors = compact(pasts, found), compact(errors, found)
+      ids, blobs = without(ids, lost, found), without(blobs, lost, found)
+      pasts = has_past and without(pasts, lost, found) or pasts
+      errors = has_errors and without(errors, lost, found) or errors
+      together = concat(ids)
     end
     in_chunks('HSET', held_by_us, holding)
     got, room = got + #ids, room - #ids
-    if #ids > 0 then claims[#claims + 1] = {ids, blobs, pasts, errors} end
-    if found < asked then break end
-  end
-  if call('EXISTS', line) == 0 then
-    call('ZREM', base .. 'l', lane)
-  else
-    full_lane = lane
+    if #ids > 0 then claims[#claims + 1] = {together, blobs, pasts, errors} end
+    if full_lane ~= lane then break end
   end
   return got
 end

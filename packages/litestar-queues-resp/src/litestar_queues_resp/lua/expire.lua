@@ -6,7 +6,7 @@ local moved = {}
 for i, blob in ipairs(fields(base .. 'j', ids)) do
   local id = ids[i]
   local past = past_of(id, blob)
-  local old = unplace(id, lane_now(blob, past)) or 0
+  local old = unplace(id, blob, past) or 0
   finish_past(id, blob, past, EXPIRED, '')
   moved[i] = {id, old, without_payload(blob)}
 end

@@ -9,18 +9,19 @@ local removed, looked = 0, 0
 
 local function remove(ids, code, ended)
   local gone, stamp = {}, pack('>I8', ended)
-  for i, blob in ipairs(fields(base .. 'j', ids)) do
+  for i, record in ipairs(fields(base .. 'f', ids)) do
     -- One that was revived since has another end, or none.
-    if blob and byte(blob) == ENDED + code and sub(blob, 14, 21) == stamp then
+    if record and byte(record) == code and sub(record, 14, 21) == stamp then
       gone[#gone + 1] = ids[i]
     end
   end
-  for _, key in ipairs({'j', 'p', 'x', 'g'}) do
-    if #gone > 0 and call('EXISTS', base .. key) == 1 then in_chunks('HDEL', base .. key, gone) end
-  end
   if #gone > 0 then
-    in_chunks('ZREM', base .. 'i', gone)
-    if code ~= COMPLETED then in_chunks('ZREM', base .. 'i:' .. code, gone) end
+    for _, key in ipairs({'f', 'j', 'p', 'x', 'g'}) do
+      if call('EXISTS', base .. key) == 1 then in_chunks('HDEL', base .. key, gone) end
+    end
+    for _, key in ipairs({'i', 'i:' .. code}) do
+      if call('EXISTS', base .. key) == 1 then in_chunks('ZREM', base .. key, gone) end
+    end
     call('HINCRBY', base .. 'n', code, -#gone)
   end
   removed, total = removed + #gone, total - #gone

@@ -2,38 +2,40 @@
 -- {2} without its payload, {3, holder, task, status} its key is held, {4} revived.
 
 local answers, ids = {}, take_ids()
+
+local function revive(id, request, ended)
+  local past, code, flags = past_of(id, request), byte(ended), byte(request, 2)
+  if flagged(request, EXPIRES) then
+    request = sub(request, 1, 1) .. char(flags - EXPIRES) .. sub(request, 3, 20) .. sub(request, 29)
+    call('HSET', base .. 'j', id, request)
+  end
+  past[1], past[8] = unpack_bytes('>I4I8', ended, 2)
+  past[2], past[3], past[5] = 0, 0, 0
+  call('HDEL', base .. 'f', id)
+  call('ZREM', base .. 'i:' .. code, id)
+  call('HINCRBY', base .. 'n', code, -1)
+  put(id, request, past, lane_of(request), now)
+end
+
 for i, id in ipairs(ids) do
-  local task, ended = take(), call('HGET', base .. 'j', id)
-  if not ended then
+  local task, request, ended = take(), call('HGET', base .. 'j', id), call('HGET', base .. 'f', id)
+  if not request then
     answers[i] = {0}
-  elseif not is_finished(ended) then
+  elseif not ended then
     answers[i] = {1, status_of(id)}
+  elseif flagged(request, DROPPED) then
+    answers[i] = {2}
   else
-    local request = sub(ended, request_at(ended))
     local holder, of
-    if flagged(request, DROPPED) then
-      answers[i] = {2}
+    if flagged(request, KEY) then
+      local key, rule = key_of(request)
+      holder, of = acquire(key, rule, id, task)
+    end
+    if holder then
+      answers[i] = {3, holder, of, status_of(holder)}
     else
-      if flagged(request, KEY) then
-        local key, rule = key_of(request)
-        holder, of = acquire(key, rule, id, task)
-      end
-      if holder then
-        answers[i] = {3, holder, of, status_of(holder)}
-      else
-        local past, code = past_of(id, request), byte(ended) - ENDED
-        local flags = byte(request, 2)
-        if flagged(request, EXPIRES) then
-          request = sub(request, 1, 1) .. char(flags - EXPIRES) .. sub(request, 3, 20) .. sub(request, 29)
-        end
-        past[1], past[8] = unpack_bytes('>I4I8', ended, 2)
-        past[2], past[3], past[5] = 0, 0, 0
-        call('HSET', base .. 'j', id, request)
-        call('ZREM', base .. 'i:' .. code, id)
-        call('HINCRBY', base .. 'n', code, -1)
-        put(id, request, past, lane_of(request), now)
-        answers[i] = {4}
-      end
+      revive(id, request, ended)
+      answers[i] = {4}
     end
   end
 end

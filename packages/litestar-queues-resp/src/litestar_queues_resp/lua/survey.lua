@@ -1,5 +1,5 @@
 -- Tells what there is to maintain: clock, next due, dead leases, lost jobs, expired jobs, jobs
--- due, keys to free, jobs to prune, leases to forget.
+-- due, keys to free, jobs to prune, leases to forget, an index that has grown too long.
 
 local short, failed, most = tonumber(take()), tonumber(take()), tonumber(take())
 
@@ -25,4 +25,5 @@ return {
   now, next_due(), any('a', '(' .. whole(now)), call('EXISTS', base .. 'zh'),
   any('e', whole(now)), any('d', whole(now)), any('kt', whole(now)), prunable(),
   any('z', whole(now - DEAD_MS)),
+  tonumber(call('GET', base .. 'ic') or 0) > 2 * call('HLEN', base .. 'j') + SPARE and 1 or 0,
 }

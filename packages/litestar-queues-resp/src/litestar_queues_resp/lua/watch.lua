@@ -2,8 +2,8 @@
 
 local inbox, ended = take(), {}
 local ids = take_ids()
-for i, blob in ipairs(fields(base .. 'j', ids)) do
-  if blob and is_finished(blob) then
+for i, record in ipairs(fields(base .. 'f', ids)) do
+  if record then
     ended[#ended + 1] = ids[i]
   else
     local known = call('HGET', base .. 't', ids[i]) or ''

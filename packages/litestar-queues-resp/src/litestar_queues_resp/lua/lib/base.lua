@@ -17,12 +17,14 @@ end
 -- no later one.  What makes room, or ends what was begun, begins with a write that needs none.
 local function may_write() call('PERSIST', base .. 'v') end
 
--- Ids are 16 bytes each; many come in one argument.
-local function take_ids()
-  local text, ids = take(), {}
+-- Ids are 16 bytes each; many come in one text.
+local function split(text)
+  local ids = {}
   for at = 1, #text, 16 do ids[#ids + 1] = sub(text, at, at + 15) end
   return ids
 end
+
+local function take_ids() return split(take()) end
 
 local function whole(number) return string.format('%.0f', number) end
 
@@ -44,6 +46,28 @@ local function fields(key, names)
     end
   end
   return values
+end
+
+-- Compares ids by their bytes.
+local function is_below(one, other)
+  for at = 1, 16 do
+    local a, b = byte(one, at), byte(other, at)
+    if a ~= b then return a < b end
+  end
+  return false
+end
+
+-- Sorts ids by their bytes, whatever the locale of the server thinks of them.
+local function in_order(text)
+  local key, members = base .. '~', {}
+  for _, id in ipairs(split(text)) do
+    members[#members + 1] = '0'
+    members[#members + 1] = id
+  end
+  in_chunks('ZADD', key, members)
+  local ids = call('ZRANGE', key, 0, -1)
+  call('DEL', key)
+  return concat(ids)
 end
 
 -- Writes that are collected, by command and key, and done together by flush().

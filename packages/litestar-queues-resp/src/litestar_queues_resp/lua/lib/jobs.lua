@@ -4,12 +4,11 @@ local function flagged(blob, flag)
   return bit.band(byte(blob, 2), flag) ~= 0
 end
 
-local function is_finished(blob) return byte(blob) >= ENDED end
-
 local function priority_of(blob)
   return byte(blob, 3) * 256 + byte(blob, 4) - 32768
 end
 
+local function enqueued_of(blob) return (unpack_bytes('>I8', blob, 5)) end
 local function due_of(blob) return (unpack_bytes('>I8', blob, 13)) end
 local function expires_of(blob) return (unpack_bytes('>I8', blob, 21)) end
 local function tail_at(blob) return flagged(blob, EXPIRES) and 29 or 21 end
@@ -78,11 +77,43 @@ local function note_failure(id, failure, past, worker)
   note(id, times .. cjson.encode(worker) .. ',' .. failure)
 end
 
+local function score_of(priority, due)
+  return whole(math.max(due, 0) - priority * RANK)
+end
+
+-- Lines of pending jobs.  A member is one id, or several in their order: what was enqueued together
+-- is kept and handed out together, for a fraction of the cost.
+local function line_up(lane, score, ids)
+  call('ZADD', base .. 'r:' .. lane, score, ids)
+  call('HINCRBY', base .. 'rn', lane, #ids / 16)
+  call('ZADD', base .. 'l', 0, lane)
+end
+
+local function line_left(lane, number)
+  if call('EXISTS', base .. 'r:' .. lane) == 1 then
+    call('HINCRBY', base .. 'rn', lane, -number)
+    return true
+  end
+  call('HDEL', base .. 'rn', lane)
+  call('ZREM', base .. 'l', lane)
+  return false
+end
+
+-- Finds the member of a line that has an id; returns it and where in it the id begins.
+local function locate(id, lane, score)
+  local line = base .. 'r:' .. lane
+  if call('ZSCORE', line, id) then return id, 1 end
+  for _, member in ipairs(call('ZRANGEBYSCORE', line, score, score, 'LIMIT', 0, 1000)) do
+    local at = string.find(member, id, 1, true)
+    while at and at % 16 ~= 1 do at = string.find(member, id, at + 1, true) end
+    if at then return member, at end
+  end
+end
+
 -- Lets a job wait: pending if it is due, else scheduled.
 local function place(id, lane, priority, due)
   if due <= now then
-    call('ZADD', base .. 'r:' .. lane, whole(math.max(due, 0) - priority * RANK), id)
-    call('ZADD', base .. 'l', 0, lane)
+    line_up(lane, score_of(priority, due), id)
   else
     call('ZADD', base .. 's:' .. lane, whole(due), id)
     call('ZADD', base .. 'd', 'LT', whole(due), lane)
@@ -110,163 +141,18 @@ local function reschedule(lane)
 end
 
 -- Takes a job out of the line it waits in; returns its status as it was, or nil.
-local function unplace(id, lane)
-  if call('ZREM', base .. 'r:' .. lane, id) == 1 then
-    if call('EXISTS', base .. 'r:' .. lane) == 0 then call('ZREM', base .. 'l', lane) end
+local function unplace(id, blob, past)
+  local lane, score = lane_now(blob, past), score_of(priority_of(blob), past[7])
+  local member, at = locate(id, lane, score)
+  if member then
+    call('ZREM', base .. 'r:' .. lane, member)
+    local others = sub(member, 1, at - 1) .. sub(member, at + 16)
+    if others ~= '' then call('ZADD', base .. 'r:' .. lane, score, others) end
+    line_left(lane, 1)
     return 0
   end
   if call('ZREM', base .. 's:' .. lane, id) == 1 then
     reschedule(lane)
     return 1
   end
-end
-
--- Keys.  A value is: instant at which it is free or 0, job, task.
-local function free_key(key)
-  call('HDEL', base .. 'k', key)
-  call('ZREM', base .. 'kt', key)
-end
-
-local function holder_of(key)
-  local value = call('HGET', base .. 'k', key)
-  if not value then return nil end
-  local frees, id, task = unpack_bytes('>d', value), sub(value, 9, 24), sub(value, 25)
-  if frees > 0 and frees <= now then
-    free_key(key)
-    return nil
-  end
-  return id, task
-end
-
--- Gives a key to a job; returns the other job that holds it, and its task, if one does.
-local function acquire(key, rule, id, task)
-  local holder, of = holder_of(key)
-  if holder == id then return nil end
-  if holder then return holder, of end
-  local frees = rule >= 0 and now + rule or 0
-  call('HSET', base .. 'k', key, pack('>d', frees) .. id .. task)
-  if rule >= 0 then call('ZADD', base .. 'kt', whole(frees), key) end
-end
-
-local function release(id, blob, started)
-  local key, rule = key_of(blob)
-  if rule == STARTED or (rule == FINISHED and not started) then
-    if holder_of(key) == id then free_key(key) end
-  end
-end
-
--- A finished job: status, delivery, start (0 if never), end, worker, result, and its request.
-local function record(code, begun, worker, result, blob)
-  if code == COMPLETED and #blob > KEEP and unpack_bytes('>I4', blob, tail_at(blob)) > KEEP then
-    blob = without_payload(blob)
-    blob = sub(blob, 1, 1) .. char(byte(blob, 2) + DROPPED) .. sub(blob, 3)
-  end
-  return char(ENDED + code) .. begun .. pack('>I8', now) .. char(#worker) .. worker
-    .. (result and pack('>I4', #result + 1) .. result or '\0\0\0\0') .. blob
-end
-
-local function request_at(ended)
-  local at = 22 + byte(ended, 22) + 1
-  return at + 4 + math.max(unpack_bytes('>I4', ended, at) - 1, 0)
-end
-
-local ends = {}
-local function finish(id, blob, code, begun, worker, result)
-  add_pair('HSET', base .. 'j', id, record(code, begun, worker, result, blob))
-  if flagged(blob, KEY) then release(id, blob) end
-  if not ends[code] then ends[code] = {} end
-  ends[code][#ends[code] + 1] = id
-end
-
--- Ends a job that waited or was given up, with its past.
-local function finish_past(id, blob, past, code, worker)
-  write_past(id, past)
-  if flagged(blob, EXPIRES) then call('ZREM', base .. 'e', id) end
-  finish(id, blob, code, pack('>I4I8', past[1], past[8]), worker)
-end
-
--- Tells those who wait for the ends of jobs.
-local function tell(ids)
-  if call('EXISTS', base .. 't') == 0 then return end
-  for i, inboxes in ipairs(fields(base .. 't', ids)) do
-    if inboxes then
-      call('HDEL', base .. 't', ids[i])
-      for inbox in string.gmatch(inboxes, '%S+') do
-        call('ZADD', base .. 'b:' .. inbox, 0, ids[i])
-        call('PEXPIRE', base .. 'b:' .. inbox, MARKER_MS)
-      end
-    end
-  end
-end
-
--- Writes what finish() has collected; each status has its list of batches, in order of ends.
-local function close_ends()
-  flush()
-  for code, ids in pairs(ends) do
-    call('RPUSH', base .. 'o:' .. code, pack('>I8', now) .. concat(ids))
-    call('HINCRBY', base .. 'n', code, #ids)
-    if code ~= COMPLETED then
-      for _, id in ipairs(ids) do call('ZADD', base .. 'i:' .. code, 0, id) end
-    end
-    tell(ids)
-  end
-  ends = {}
-end
-
--- The leases that may hold jobs: those alive, and those dead whose jobs have not been rescued.
-local function holders()
-  local leases = call('ZRANGE', base .. 'a', 0, -1)
-  for _, lease in ipairs(call('SMEMBERS', base .. 'zh')) do leases[#leases + 1] = lease end
-  return leases
-end
-
--- Who holds which of *ids*: id -> {lease, held}.
-local function owners(ids)
-  local found = {}
-  if #ids == 0 then return found end
-  for _, lease in ipairs(holders()) do
-    for i, held in ipairs(fields(base .. 'h:' .. lease, ids)) do
-      if held then found[ids[i]] = {lease, held} end
-    end
-  end
-  return found
-end
-
--- What a lease holds a job by: delivery (4 bytes), start (8), lane.
-local function read_held(held)
-  local delivery, started = unpack_bytes('>I4I8', held)
-  return delivery, started, sub(held, 13)
-end
-
--- Promotes scheduled jobs that are due; returns them with their lanes and requests.
-local function promote(limit)
-  local moved, lanes, blobs = {}, {}, {}
-  while #moved < limit do
-    local lane = call('ZRANGEBYSCORE', base .. 'd', '-inf', whole(now), 'LIMIT', 0, 1)[1]
-    if not lane then break end
-    local line = base .. 's:' .. lane
-    local due = call(
-      'ZRANGEBYSCORE', line, '-inf', whole(now), 'WITHSCORES', 'LIMIT', 0, limit - #moved
-    )
-    local ids = {}
-    for i = 1, #due, 2 do ids[#ids + 1] = due[i] end
-    for i, blob in ipairs(fields(base .. 'j', ids)) do
-      moved[#moved + 1], lanes[#lanes + 1], blobs[#blobs + 1] = ids[i], lane, blob
-      local score = math.max(tonumber(due[2 * i]), 0) - priority_of(blob) * RANK
-      add_pair('ZADD', base .. 'r:' .. lane, whole(score), ids[i])
-      add('ZREM', line, ids[i])
-    end
-    flush()
-    reschedule(lane)
-    if #ids > 0 then
-      call('ZADD', base .. 'l', 0, lane)
-      wake(lane)
-    end
-  end
-  return moved, lanes, blobs
-end
-
-local function next_due()
-  local first = call('ZRANGE', base .. 'd', 0, 0, 'WITHSCORES')
-  return first[2] and tonumber(first[2]) or -1
 end

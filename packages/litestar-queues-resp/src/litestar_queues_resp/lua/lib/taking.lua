@@ -4,11 +4,16 @@
 local function status_of(id)
   local blob = call('HGET', base .. 'j', id)
   if not blob then return -1 end
-  if is_finished(blob) then return byte(blob) - ENDED end
-  local lane = lane_now(blob, past_of(id, blob))
-  if call('ZSCORE', base .. 'r:' .. lane, id) then return 0 end
-  if call('ZSCORE', base .. 's:' .. lane, id) then return 1 end
+  local ended = call('HGET', base .. 'f', id)
+  if ended then return byte(ended) end
+  if call('ZSCORE', base .. 's:' .. lane_now(blob, past_of(id, blob)), id) then return 1 end
   return owners({id})[id] and 2 or 0
+end
+
+-- Makes jobs that were enqueued together known to those who look through all.
+local function index(ids)
+  call('ZADD', base .. 'ib', whole(now), ids)
+  call('INCRBY', base .. 'ic', #ids / 16)
 end
 
 -- An instant as it is sent: '' is now, '+5' in five milliseconds, else absolute.
@@ -33,7 +38,7 @@ local function take_one(id, known)
   due = instant(due, now)
   expires = bit.band(flags, EXPIRES) ~= 0 and instant(expires, due) or nil
   call('HSET', base .. 'j', id, head(flags, priority, due, expires) .. tail)
-  call('ZADD', base .. 'i', 0, id)
+  index(id)
   if expires then call('ZADD', base .. 'e', whole(expires), id) end
   place(id, lane, priority, due)
   return due > now and {1} or nil
