@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from itertools import chain, groupby, repeat, zip_longest
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, groupby, zip_longest
 from typing import Any
 
+from litestar_queues_core.ids import JobId
 from litestar_queues_core.lifecycle import TRANSITIONS
 from litestar_queues_core.model import Event, Failure, Job
 from litestar_queues_core.settlements import Exchange, Kind, Settlement, Wants
@@ -16,9 +17,10 @@ from litestar_queues_resp.layout import (
     CODES,
     claimed_job,
     fence,
+    places_text,
     raw_id,
     read_fences,
-    read_held,
+    read_placed,
     split_ids,
     text_id,
 )
@@ -31,21 +33,30 @@ REMOTE = frozenset(
 """Steps of work that runs elsewhere, which this store does not keep yet."""
 
 
-def exchange_words(settlements: Sequence[Settlement], wants: Wants, after: str) -> list[Word]:
+Places = dict[JobId, tuple[bytes, int, int]]
+"""Where a lease holds jobs: the claim, the place in it, and how many came with it.  Only a hint."""
+
+_NOWHERE = (b"", 0, 0)
+
+
+def exchange_words(
+    settlements: Sequence[Settlement], wants: Wants, after: str, places: Places
+) -> list[Word]:
     """Return the arguments of ``exchange.lua`` behind the lease and the number.
 
     Args:
         settlements: What is to be settled.
         wants: What is to be claimed.
         after: The unnamed lane that was served last.
+        places: Where the lease holds the jobs.
     """
     words: list[Word] = []
     for plain, group in groupby(settlements, _is_plain):
         if plain:
-            for distinct in _distinct(list(group)):
-                words += _completed(distinct)
+            for part in _by_claim(list(group), places):
+                words += _completed(part, places)
         else:
-            words += chain.from_iterable(map(_one, group))
+            words += chain.from_iterable(_one(one, places) for one in group)
     words += ("end", wants.limit, wants.others, wants.suspects, after, len(wants.lanes))
     for lane, cap in wants.lanes:
         words += (lane, cap)
@@ -62,27 +73,34 @@ def _is_plain(one: Settlement) -> bool:
     )
 
 
-def _distinct(group: list[Settlement]) -> Iterator[list[Settlement]]:
-    """Yield *group* in parts in none of which a job comes twice."""
-    if len({one.id for one in group}) == len(group):
-        yield group
-    else:
-        yield from ([one] for one in group)
+def _by_claim(group: list[Settlement], places: Places) -> Iterable[list[Settlement]]:
+    """Return *group* in parts that were claimed together; in none does a job come twice."""
+    if len({one.id for one in group}) < len(group):
+        return [[one] for one in group]
+    parts: dict[bytes, list[Settlement]] = {}
+    for one in group:
+        parts.setdefault(places.get(one.id, _NOWHERE)[0], []).append(one)
+    return parts.values()
 
 
-def _completed(group: Sequence[Settlement]) -> Iterator[Word]:
+def _completed(part: list[Settlement], places: Places) -> Iterator[Word]:
+    held = [places.get(one.id, _NOWHERE) for one in part]
+    numbers = [place for _, place, _ in held]
     yield "completed"
-    yield b"".join([fence(one.id, one.delivery) for one in group])
-    if any(one.value is not None for one in group):
+    yield held[0][0]
+    yield b"" if len(part) == held[0][2] and numbers == sorted(numbers) else places_text(numbers)
+    yield b"".join([fence(one.id, one.delivery) for one in part])
+    if any(one.value is not None for one in part):
         yield 1
-        yield from ("" if one.value is None else b"=" + one.value for one in group)
+        yield from (b"" if one.value is None else b"=" + one.value for one in part)
     else:
         yield 0
 
 
-def _one(one: Settlement) -> Iterator[Word]:
+def _one(one: Settlement, places: Places) -> Iterator[Word]:
     transition = TRANSITIONS[one.kind]
-    yield "one"
+    claim, place, _ = places.get(one.id, _NOWHERE)
+    yield from ("one", claim, place)
     yield fence(one.id, one.delivery)
     if one.kind is Kind.PROGRESS:
         yield "progress"
@@ -119,24 +137,27 @@ def failure_text(failure: Failure) -> str:
     return _encode({name: text for name, text in said.items() if text})[1:]
 
 
-def read_exchange(answer: Sequence[Any], worker: str) -> Exchange:
-    """Return what ``exchange.lua`` answered to the lease of a worker of that name."""
-    _, now_ms, due_ms, _, rejected, ended, requested, claims = answer
+def read_exchange(answer: Sequence[Any], places: Places) -> Exchange:
+    """Return what ``exchange.lua`` answered.
+
+    Args:
+        answer: What it answered.
+        places: Where the lease holds its jobs; what was claimed is added.
+    """
+    _, now_ms, due_ms, _, rejected, ended, requested, claims, worker = answer
     claimed: list[Job] = []
-    for together, blobs, pasts, errors, *helds in claims:
+    for field, together, *told in claims:
         ids = split_ids(together)
-        if pasts or helds:
-            held = map(read_held, helds[0]) if helds else repeat(None)
-            told = zip_longest(ids, blobs, pasts, errors)
-            claimed += [
-                claimed_job(*one, how, now_ms, worker)
-                for one, how in zip(told, held, strict=False)
-            ]
+        jobs = _claimed(ids, told, now_ms, worker.decode())
+        count = len(jobs)
+        if len(told) > _FRESH:
+            numbers: Iterable[int] = [place for _, _, place in read_placed(told[_FRESH])]
+            count = 0  # there may have been more
         else:
-            claimed += [
-                claimed_job(raw, blob, None, None, None, now_ms, worker)
-                for raw, blob in zip(ids, blobs, strict=True)
-            ]
+            numbers = range(1, count + 1)
+        for job, place in zip(jobs, numbers, strict=True):
+            places[job.id] = field, place, count
+        claimed += jobs
     return Exchange(
         claimed=claimed,
         rejected=read_fences(rejected),
@@ -145,3 +166,23 @@ def read_exchange(answer: Sequence[Any], worker: str) -> Exchange:
         next_due_ms=due_ms if due_ms >= 0 else None,
         now_ms=now_ms,
     )
+
+
+_FRESH = 3
+
+
+def _claimed(ids: Sequence[bytes], told: Sequence[Any], now_ms: int, worker: str) -> list[Job]:
+    """Return the jobs of one claim: requests, pasts and errors, and how they have been held."""
+    blobs, pasts, errors = told[:_FRESH]
+    if len(told) > _FRESH:
+        placed, started_ms, lane = told[_FRESH:]
+        held = [(delivery, started_ms, lane.decode()) for _, delivery, _ in read_placed(placed)]
+        rows = zip(ids, blobs, pasts, errors, held, strict=True)
+        return [claimed_job(*row, now_ms, worker) for row in rows]
+    if pasts:
+        rows = zip_longest(ids, blobs, pasts, errors)
+        return [claimed_job(*row, None, now_ms, worker) for row in rows]
+    return [
+        claimed_job(raw, blob, None, None, None, now_ms, worker)
+        for raw, blob in zip(ids, blobs, strict=True)
+    ]

@@ -11,7 +11,7 @@ j, f       hash   id -> request; id -> record, of those that have finished
 r:<lane>   zset   pending ids in the order of their claims, those that were enqueued together in
                   one member; rn: how many (hash), l: the lanes that have some
 s:<lane>   zset   scheduled ids by due instant; d: the lanes by their first
-h:<lease>  hash   id -> how the lease holds it; m: about the lease; c: cancel requests
+h:<lease>  hash   what a lease holds, claim by claim; m: about the lease; c: cancel requests
 a, z       zset   leases alive and dead by the end of their time; zh: dead ones that hold jobs
 p, x, g    hash   of jobs that have been through something: past, attempt records, progress
 e          zset   waiting ids by the instant at which they expire
@@ -27,12 +27,12 @@ A request (numbers are big-endian): version (1 byte), flags (1), priority + 3276
 due (8), expiry (8, if flagged), length of the payload (4), lane (1 + n), key (2 + n) and rule
 (8, a double; both if flagged), group, headers and schedule (4 + n, if flagged), spec (2 + n),
 payload.  A record: status (1), delivery (4), start (8, 0 if never), end (8), worker (1 + n), result
-(4 + n; the length is one more, 0 for none).  A job is held by: delivery (4), start (8), flags (1),
-lane.
+(4 + n; the length is one more, 0 for none).
 """
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 from functools import lru_cache
 from struct import Struct
@@ -72,7 +72,7 @@ STATUSES: tuple[Status, ...] = (
 CODES = {status: code for code, status in enumerate(STATUSES)}
 KEY, EXPIRES, META, DROPPED, NO_RESULT = 1, 2, 4, 8, 16
 BIG = 32
-"""In the flags of what a lease holds: its payload is not kept once it has completed."""
+"""In the flags of a job that is held: its payload is not kept once it has completed."""
 
 STARTED, FINISHED, FOREVER = -1, -2, -3
 Moment = Literal["started", "finished", "forever"]
@@ -81,10 +81,10 @@ _RULES = {moment: code for code, moment in _MOMENTS.items()}
 
 _HEAD = Struct(">BBHQQ")
 _PLAIN_HEAD = Struct(">BBHQQI")
-_HELD = Struct(">IQB")
 _RECORD = Struct(">BIQQB")
 _U16, _U32, _U64, _DOUBLE = Struct(">H"), Struct(">I"), Struct(">Q"), Struct(">d")
 _FENCE = Struct(">16si")
+_PLACED = Struct(">16siH")
 
 
 def split_ids(data: bytes) -> list[bytes]:
@@ -302,10 +302,14 @@ def claimed_job(
     )
 
 
-def read_held(data: bytes) -> tuple[int, int, str]:
-    """Return delivery, start and lane by which a lease holds a job."""
-    delivery, started_ms, _ = _HELD.unpack_from(data)
-    return delivery, started_ms, data[_HELD.size :].decode()
+def read_placed(data: bytes) -> list[tuple[bytes, int, int]]:
+    """Return id, delivery and place of each job that a claim still holds."""
+    return list(_PLACED.iter_unpack(data))
+
+
+def places_text(places: Sequence[int]) -> bytes:
+    """Return places in a claim as they are sent."""
+    return struct.pack(f">{len(places)}H", *places)
 
 
 def seen_job(raw: bytes, view: Sequence[Any]) -> Job:
@@ -319,7 +323,7 @@ def seen_job(raw: bytes, view: Sequence[Any]) -> Job:
         delivery, details.started_ms = been.delivery, been.started_ms or None
     lane = suspects_of(lane) if been.suspect else lane
     if held:
-        delivery, details.started_ms, lane = read_held(held)
+        delivery, details.started_ms, lane = held[0], held[1], held[2].decode()
         details.worker, details.cancel_requested = worker.decode(), bool(requested)
     return Job(
         new,

@@ -19,7 +19,6 @@ CONSTANTS = {
     "DROPPED": layout.DROPPED,
     "NO_RESULT": layout.NO_RESULT,
     "BIG": layout.BIG,
-    "FILLER": repr("-" * 65),  # longer than what a server keeps in a compact hash
     "COMPLETED": 4,
     "FAILED": 5,
     "CANCELLED": 6,

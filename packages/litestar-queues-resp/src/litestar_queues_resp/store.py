@@ -22,6 +22,7 @@ from litestar_queues_core.settlements import (
     Enqueued,
     Exchange,
     JobQuery,
+    Kind,
     Maintenance,
     MaintenancePolicy,
     Page,
@@ -34,7 +35,7 @@ from litestar_queues_resp import browsing
 from litestar_queues_resp.calling import Caller
 from litestar_queues_resp.client import BlockingClient, Client, Word
 from litestar_queues_resp.eventlog import EventLog
-from litestar_queues_resp.exchanging import REMOTE, exchange_words, read_exchange
+from litestar_queues_resp.exchanging import REMOTE, Places, exchange_words, read_exchange
 from litestar_queues_resp.layout import STATUSES, VERSION, key_bytes, raw_id, text_id
 from litestar_queues_resp.listening import Listener
 from litestar_queues_resp.taking import loser, read_taken, request_words, sorted_out
@@ -87,7 +88,7 @@ class RespStore:
         self._retention = retention
         self._events = EventLog(self._caller)
         self._listener = Listener(self._caller)
-        self._workers: dict[LeaseId, str] = {}
+        self._held: dict[LeaseId, Places] = {}
         self._served = ""
         self._doubtful: set[JobId] = set()
 
@@ -156,7 +157,6 @@ class RespStore:
         )
         if not await self._caller.run("open_lease", lease, name, about, int(seconds * 1000)):
             raise LeaseLost(lease)
-        self._workers[lease] = name
 
     async def exchange(
         self, lease: LeaseId, seq: int, settlements: Sequence[Settlement], wants: Wants
@@ -164,15 +164,20 @@ class RespStore:
         """Apply settlements, then claim."""
         remote = [one for one in settlements if one.kind in REMOTE]
         local = [one for one in settlements if one.kind not in REMOTE] if remote else settlements
-        words = [lease, seq, *exchange_words(local, wants, self._served)]
+        places = self._held.setdefault(lease, {})
+        words = [lease, seq, *exchange_words(local, wants, self._served, places)]
         answer = await self._caller.run_words("exchange", words)
         if answer[0] == -1:
+            self._held.pop(lease, None)
             raise LeaseLost(lease)
         if answer[0] == -2:
             raise StaleExchange(lease, seq, answer[1])
         if answer[0] == 0 and wants.others:
             self._served = answer[3].decode()
-        told = read_exchange(answer, self._workers.get(lease, ""))
+        for one in local:
+            if one.kind is not Kind.PROGRESS:
+                places.pop(one.id, None)
+        told = read_exchange(answer, places)
         if remote:
             rejected = [*told.rejected, *((one.id, one.delivery) for one in remote)]
             return Exchange(
@@ -192,7 +197,7 @@ class RespStore:
     async def close_lease(self, lease: LeaseId) -> None:
         """End a lease and give its jobs back."""
         await self._caller.run("close_lease", lease)
-        self._workers.pop(lease, None)
+        self._held.pop(lease, None)
 
     async def maintain(self, policy: MaintenancePolicy) -> Maintenance:
         """Do a bounded piece of what there is to do; nothing is written if there is nothing."""

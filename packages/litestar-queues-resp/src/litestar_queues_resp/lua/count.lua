@@ -22,14 +22,11 @@ local function see(set, dead)
   local found = call('ZRANGE', base .. set, 0, -1, 'WITHSCORES')
   for i = 1, #found, 2 do
     local lease = found[i]
-    local helds = call('HVALS', base .. 'h:' .. lease)
     local number = 0
-    for _, held in ipairs(helds) do
-      if held ~= FILLER then
-        local lane = sub(held, 14)
-        running[lane] = (running[lane] or 0) + 1
-        number = number + 1
-      end
+    for _, text in ipairs(call('HVALS', held_key(lease))) do
+      local claim = read_claim(text)
+      running[claim.lane] = (running[claim.lane] or 0) + claim.left
+      number = number + claim.left
     end
     local about = call('HGET', base .. 'm:' .. lease, 'about')
     leases[#leases + 1] = {lease, about, number, whole(tonumber(found[i + 1]) - now), dead}

@@ -1,10 +1,10 @@
 -- Settles, then claims; or replays.  Answers {0, clock, next due, last lane served, rejected,
--- ended, requested, claims}, the same with 1 for a replay, {-1} for a lost lease, or {-2, last}
+-- ended, requested, claims, worker}, the same with 1 for a replay, {-1} for a lost lease, or {-2, last}
 -- for a stale exchange.  Claims are ids, requests, pasts and attempt records, lane by lane; for a
 -- replay also how they are held.
 
 local lease, seq = take(), tonumber(take())
-local mine, held_by_us, requests = base .. 'm:' .. lease, base .. 'h:' .. lease, base .. 'c:' .. lease
+local mine, requests, held = base .. 'm:' .. lease, base .. 'c:' .. lease, holdings(held_key(lease))
 local expires = call('ZSCORE', base .. 'a', lease)
 if not expires then return {-1} end
 local standing = call('HMGET', mine, 'seq', 'term', 'worker', 'rejected', 'ended', 'chained')
@@ -19,16 +19,23 @@ local function extend(rest)
   end
 end
 
+-- Everything we hold, claim by claim.
 local function held_jobs()
-  local ids = {}
-  for _, id in ipairs(call('HKEYS', held_by_us)) do
-    if id ~= '' then ids[#ids + 1] = id end
+  local fences = {}
+  held.each(function(_, place, _, fence, field)
+    fences[field] = fences[field] or {}
+    fences[field][#fences[field] + 1] = fence .. pack('>H', place)
+  end)
+  local told = {}
+  for field, ones in pairs(fences) do
+    local ids, claim = {}, held.load()[field]
+    for i, one in ipairs(ones) do ids[i] = sub(one, 1, 16) end
+    told[#told + 1] = {
+      field, concat(ids), fields(base .. 'j', ids), fields(base .. 'p', ids),
+      fields(base .. 'x', ids), concat(ones), claim.started, claim.lane,
+    }
   end
-  if #ids == 0 then return {} end
-  return {{
-    concat(ids), fields(base .. 'j', ids), fields(base .. 'p', ids), fields(base .. 'x', ids),
-    fields(held_by_us, ids),
-  }}
+  return told
 end
 
 local function requested() return call('SMEMBERS', requests) end
@@ -36,7 +43,7 @@ local function requested() return call('SMEMBERS', requests) end
 if last == seq then
   extend(term / 3)
   local lists = {standing[4] or '', standing[5] or ''}
-  return {1, now, next_due(), '', lists[1], lists[2], requested(), held_jobs()}
+  return {1, now, next_due(), '', lists[1], lists[2], requested(), held_jobs(), worker}
 end
 
 local has_requests = call('EXISTS', requests) == 1
@@ -50,32 +57,43 @@ local function complete_special(id, flags, result)
   return flagged(blob, NO_RESULT) and '' or result
 end
 
--- Jobs that have completed, as "id delivery" of 20 bytes each; with results, if there are any.
+-- Jobs of one claim that have completed, as fences of 20 bytes each; their places in it (2 bytes
+-- each, or nothing if it is all of them), and their results, if there are any.
 local function settle_completed()
-  local fences, with_results = take(), take() == '1'
-  local ids = {}
-  for at = 1, #fences, 20 do ids[#ids + 1] = sub(fences, at, at + 15) end
-  local code, after = char(COMPLETED), pack('>I8', now) .. char(#worker) .. worker
+  local field, places, fences, with_results = take(), take(), take(), take() == '1'
+  local done, texts, n = ends_of(COMPLETED), {}, 0
+  local after = pack('>I8', now) .. char(#worker) .. worker
   local plain = after .. '\0\0\0\0'
-  local helds, done, texts, n = fields(held_by_us, ids), ends_of(COMPLETED), {}, 0
-  local left, at = {}, 0
-  for i = 1, #ids do
-    local held, result, tail, id = helds[i], with_results and take() or '', plain, ids[i]
+  local delivery, started, text  -- mostly the same for all of them
+  local all = places == '' and held.whole(field, fences)
+  local at = 0
+  for i = 1, #fences / 20 do
+    local fence, result = sub(fences, at + 1, at + 20), with_results and take() or ''
+    local claim, place = all, i
     at = at + 20
-    if held and sub(held, 1, 4) == sub(fences, at - 3, at) then
-      local flags = byte(held, 13)
+    if not all then
+      if places ~= '' then place = unpack_bytes('>H', places, 2 * i - 1) end
+      claim, place = held.find(fence, field, place)
+    end
+    if claim then
+      local id, flags = sub(fence, 1, 16), byte(claim.flags, place)
       if flags ~= 0 then result = complete_special(id, flags, result) end
-      if result ~= '' then tail = after .. pack('>I4', #result) .. sub(result, 2) end
-      texts[n + 1], texts[n + 2] = id, code .. sub(held, 1, 12) .. tail
+      local try = sub(fence, 17, 20)
+      if result ~= '' or try ~= delivery or claim.started ~= started then
+        delivery, started = try, claim.started
+        text = char(COMPLETED) .. try .. pack('>I8', started)
+          .. (result == '' and plain or after .. pack('>I4', #result) .. sub(result, 2))
+        if result ~= '' then delivery = nil end
+      end
+      texts[n + 1], texts[n + 2] = id, text
       n = n + 2
-      left[#left + 1] = id
       done[#done + 1] = id
       if has_requests then call('SREM', requests, id) end
+      held.let_go(claim, place)
     else
-      rejected[#rejected + 1] = sub(fences, at - 19, at)
+      rejected[#rejected + 1] = fence
     end
   end
-  in_chunks('HDEL', held_by_us, left)
   in_chunks('HSET', base .. 'f', texts)
 end
 
@@ -88,23 +106,23 @@ end
 
 -- Any other settlement: what is to be done was decided before.
 local function settle_one()
-  local fence, to, delay = take(), take(), tonumber(take())
+  local field, place, fence, to, delay = take(), tonumber(take()), take(), take(), tonumber(take())
   local attempts, snoozes, put_backs = tonumber(take()), tonumber(take()), tonumber(take())
   local clears, stays, value, failure = take() == '1', take() == '1', take(), take()
   local id = sub(fence, 1, 16)
-  local held = call('HGET', held_by_us, id)
-  local holds = held and sub(held, 1, 4) == sub(fence, 17, 20)
+  local claim
+  claim, place = held.find(fence, field, place)
   local waits, struck = to == 'waits', false
-  if not holds then
+  if not claim then
     rejected[#rejected + 1] = fence
   elseif to == 'progress' then
     call('HSET', base .. 'g', id, sub(value, 2))
   else
-    call('HDEL', held_by_us, id)
-    local delivery, started, lane = read_held(held)
+    held.let_go(claim, place)
+    local lane = claim.lane
     local blob = call('HGET', base .. 'j', id)
     local past, has = past_of(id, blob)
-    past[1], past[8] = delivery, started
+    past[1], past[8] = delivery_of(fence), claim.started
     past[2], past[4], past[5] = past[2] + attempts, past[4] + snoozes, past[5] + put_backs
     if failure ~= '' then note_failure(id, failure, past, worker) end
     struck = waits and has_requests and call('SISMEMBER', requests, id) == 1
@@ -119,12 +137,12 @@ local function settle_one()
       if has or attempts > 0 then write_past(id, past) end
       if flagged(blob, KEY) then release(id, blob) end
       if code == COMPLETED and #blob > BIG_BYTES then drop_payload(id, blob) end
-      finish(id, code, record(code, sub(held, 1, 12), worker, keep and sub(value, 2) or nil))
+      finish(id, code, record(code, pack('>I4I8', past[1], past[8]), worker, keep and sub(value, 2) or nil))
     end
   end
-  take_follow_ups(holds and not struck)
-  take_events(holds)
-  take_events(holds and not struck)
+  take_follow_ups(claim and not struck)
+  take_events(claim)
+  take_events(claim and not struck)
   take_events(struck)
 end
 
@@ -140,6 +158,7 @@ while true do
   end
   settled = settled + 1
 end
+held.write()
 close_ends()
 
 -- Claims.
@@ -152,7 +171,7 @@ for _ = 1, tonumber(take()) do
 end
 for _ = 1, tonumber(take()) do executors[take()] = true end
 
-local has_past, has_errors, fresh = nil, nil, pack('>I4I8', 1, now)
+local has_past, has_errors, first = nil, nil, pack('>I4', 1)
 local full_lane
 
 -- Takes at most so many ids from the head of a line, and returns them as one text.
@@ -194,7 +213,7 @@ local function take_ids_from(lane, room)
   return concat(taken)
 end
 
--- Returns how a claimed job is held, or nil if it has expired instead.
+-- Returns delivery and flags of a claimed job that is special, or nil if it has expired instead.
 local function hold(id, blob, past)
   if flagged(blob, EXPIRES) then
     if expires_of(blob) <= now then return nil end  -- maintenance will end it
@@ -203,8 +222,7 @@ local function hold(id, blob, past)
   local flags = bit.band(byte(blob, 2), KEY + NO_RESULT)
   if flagged(blob, KEY) then release(id, blob, true) end
   if #blob > BIG_BYTES then flags = flags + BIG end
-  local start = past and pack('>I4I8', match(past, '^%d+') + 1, now) or fresh
-  return start .. char(flags)
+  return past and pack('>I4', match(past, '^%d+') + 1) or first, char(flags)
 end
 
 local function without(list, lost, count)
@@ -217,7 +235,7 @@ end
 
 -- Claims from one lane; returns how many.
 local function take_from(lane, room)
-  local got, plain = 0, fresh .. '\0' .. lane
+  local got = 0
   while room > 0 do
     local together = take_ids_from(lane, room)
     local ids = split(together)
@@ -228,21 +246,17 @@ local function take_from(lane, room)
       has_errors = has_past and call('EXISTS', base .. 'x') == 1
     end
     local blobs, pasts = fields(base .. 'j', ids), has_past and fields(base .. 'p', ids) or {}
-    local errors, holding, lost, n = has_errors and fields(base .. 'x', ids) or {}, {}, nil, 0
+    local errors, fences, flags, lost = has_errors and fields(base .. 'x', ids) or {}, {}, {}, nil
     for i = 1, found do
-      local blob, held = blobs[i], plain
+      local blob, delivery, flag = blobs[i], first, '\0'
       if pasts[i] or byte(blob, 2) ~= 0 or #blob > BIG_BYTES then
-        held = hold(ids[i], blob, pasts[i])
-        if held then
-          held = held .. lane
-        else
-          lost = lost or {}
-          lost[i] = true
-        end
+        delivery, flag = hold(ids[i], blob, pasts[i])
       end
-      if held then
-        holding[n + 1], holding[n + 2] = ids[i], held
-        n = n + 2
+      if delivery then
+        fences[#fences + 1], flags[#flags + 1] = ids[i] .. delivery, flag
+      else
+        lost = lost or {}
+        lost[i] = true
       end
     end
     if lost then
@@ -251,9 +265,14 @@ local function take_from(lane, room)
       errors = has_errors and without(errors, lost, found) or errors
       together = concat(ids)
     end
-    in_chunks('HSET', held_by_us, holding)
-    got, room = got + #ids, room - #ids
-    if #ids > 0 then claims[#claims + 1] = {together, blobs, pasts, errors} end
+    local number = #ids
+    if number > 0 then
+      local field = whole(seq) .. ':' .. #claims
+      local text = claim_text(now, number, number, lane, concat(flags), concat(fences))
+      call('HSET', held_key(lease), field, text)
+      claims[#claims + 1] = {field, together, blobs, pasts, errors}
+    end
+    got, room = got + number, room - number
     if full_lane ~= lane then break end
   end
   return got
@@ -329,4 +348,4 @@ if claimed > 0 and claimed == limit and full_lane and now - (tonumber(standing[6
   call('HSET', mine, 'chained', whole(now))
   wake(full_lane)
 end
-return {0, now, next_due(), after, concat(rejected), concat(ended), requested(), claims}
+return {0, now, next_due(), after, concat(rejected), concat(ended), requested(), claims, worker}

@@ -3,20 +3,18 @@
 
 may_write()
 local lease, worker, answers = take(), take(), {}
-local helds = base .. 'h:' .. lease
+local held = holdings(held_key(lease))
 for i = 1, tonumber(take()) do
   local fence, to, lane, failure = take(), take(), take(), take()
-  local id = sub(fence, 1, 16)
-  local held = call('HGET', helds, id)
-  answers[i] = 0
-  if held and sub(held, 1, 4) == sub(fence, 17, 20) then
-    answers[i] = 1
-    call('HDEL', helds, id)
+  local claim, place = held.find(fence, '')
+  answers[i] = claim and 1 or 0
+  if claim then
+    local id = sub(fence, 1, 16)
+    held.let_go(claim, place)
     call('SREM', base .. 'c:' .. lease, id)
     local blob = call('HGET', base .. 'j', id)
     local past = past_of(id, blob)
-    past[1], past[8] = read_held(held)
-    past[3] = past[3] + 1
+    past[1], past[3], past[8] = delivery_of(fence), past[3] + 1, claim.started
     note_failure(id, failure, past, worker)
     if to == '0' then
       put(id, blob, past, lane, past[7])
@@ -25,6 +23,7 @@ for i = 1, tonumber(take()) do
     end
   end
 end
+held.write()
 close_ends()
-if call('EXISTS', helds) == 0 then call('SREM', base .. 'zh', lease) end
+if call('EXISTS', held_key(lease)) == 0 then call('SREM', base .. 'zh', lease) end
 return answers

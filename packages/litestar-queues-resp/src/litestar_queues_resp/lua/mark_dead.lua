@@ -8,7 +8,6 @@ for i = 1, #found, 2 do
   local lease = found[i]
   call('ZREM', base .. 'a', lease)
   call('ZADD', base .. 'z', found[i + 1], lease)
-  call('HDEL', base .. 'h:' .. lease, '')
   if call('EXISTS', base .. 'h:' .. lease) == 1 then call('SADD', base .. 'zh', lease) end
 end
 return #found / 2

@@ -3,7 +3,5 @@
 local lease, worker, about, term = take(), take(), take(), tonumber(take())
 if call('ZSCORE', base .. 'z', lease) then return 0 end
 call('HSET', base .. 'm:' .. lease, 'worker', worker, 'about', about, 'term', whole(term))
--- A long value makes a server find the others by their hash, and not one after another.
-call('HSET', base .. 'h:' .. lease, '', FILLER)
 call('ZADD', base .. 'a', whole(now + term), lease)
 return 1

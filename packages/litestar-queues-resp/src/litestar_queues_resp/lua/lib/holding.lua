@@ -1,5 +1,107 @@
 -- Who holds jobs, and jobs that fall due.
 
+-- What a lease holds, claim by claim: start (8 bytes), how many (2) and how many are left (2),
+-- lane (1 + n), flags (1 each), fences (20 each: id and delivery; blank once it is gone).
+local BLANK = string.rep('\0', 20)
+
+local function claim_text(started, count, left, lane, flags, fences)
+  return pack('>I8HHB', started, count, left, #lane) .. lane .. flags .. fences
+end
+
+local function read_claim(text)
+  local started, count, left, length = unpack_bytes('>I8HHB', text)
+  local at = 14 + length
+  return {
+    started = started, count = count, left = left, lane = sub(text, 14, at - 1),
+    flags = sub(text, at, at + count - 1), fences = sub(text, at + count), gone = {},
+  }
+end
+
+-- The claims of one lease, read when they are asked for, and written when all is done.
+local function holdings(key)
+  local read, all = {}, false
+  local self = {}
+
+  local function claim_of(field)
+    if read[field] == nil then
+      local text = not all and call('HGET', key, field)
+      read[field] = text and read_claim(text) or false
+    end
+    return read[field]
+  end
+
+  function self.load()
+    if all then return read end
+    local pairs_ = call('HGETALL', key)
+    for i = 1, #pairs_, 2 do
+      if read[pairs_[i]] == nil then read[pairs_[i]] = read_claim(pairs_[i + 1]) end
+    end
+    all = true
+    return read
+  end
+
+  -- Returns the claim that holds a fence, and its place; *field* and *place* say where it should be.
+  function self.find(fence, field, place)
+    local claim = field ~= '' and claim_of(field)
+    if claim and sub(claim.fences, 20 * place - 19, 20 * place) == fence then
+      return not claim.gone[place] and claim or nil, place
+    end
+    for _, one in pairs(self.load()) do
+      local at = one and string.find(one.fences, fence, 1, true)
+      while at and at % 20 ~= 1 do at = string.find(one.fences, fence, at + 1, true) end
+      if at and not one.gone[(at + 19) / 20] then return one, (at + 19) / 20 end
+    end
+  end
+
+  -- Returns a claim all of whose jobs are meant, if they are.
+  function self.whole(field, fences)
+    local claim = field ~= '' and claim_of(field)
+    if claim and claim.left == claim.count and claim.fences == fences then return claim end
+  end
+
+  function self.let_go(claim, place)
+    claim.gone[place] = true
+    claim.left = claim.left - 1
+    claim.changed = true
+  end
+
+  function self.write()
+    for field, claim in pairs(read) do
+      if claim and claim.changed then
+        if claim.left == 0 then
+          call('HDEL', key, field)
+        else
+          local fences = {}
+          for i = 1, claim.count do
+            fences[i] = claim.gone[i] and BLANK or sub(claim.fences, 20 * i - 19, 20 * i)
+          end
+          call('HSET', key, field, claim_text(
+            claim.started, claim.count, claim.left, claim.lane, claim.flags, concat(fences)
+          ))
+        end
+      end
+    end
+    read, all = {}, false
+  end
+
+  -- Calls *see* with claim, place, id and fence of each job that is held.
+  function self.each(see)
+    for field, claim in pairs(self.load()) do
+      for place = 1, claim and claim.count or 0 do
+        local fence = sub(claim.fences, 20 * place - 19, 20 * place)
+        if fence ~= BLANK and not claim.gone[place] then
+          see(claim, place, sub(fence, 1, 16), fence, field)
+        end
+      end
+    end
+  end
+
+  return self
+end
+
+local function held_key(lease) return base .. 'h:' .. lease end
+local function delivery_of(fence) return (unpack_bytes('>I4', fence, 17)) end
+
 -- The leases that may hold jobs: those alive, and those dead whose jobs have not been rescued.
 local function holders()
   local leases = call('ZRANGE', base .. 'a', 0, -1)
@@ -7,22 +109,28 @@ local function holders()
   return leases
 end
 
--- Who holds which of *ids*: id -> {lease, held}.
+-- Who holds which of *ids*: id -> {lease, fence, start, lane}.
 local function owners(ids)
   local found = {}
   if #ids == 0 then return found end
   for _, lease in ipairs(holders()) do
-    for i, held in ipairs(fields(base .. 'h:' .. lease, ids)) do
-      if held then found[ids[i]] = {lease, held} end
+    for _, text in ipairs(call('HVALS', held_key(lease))) do
+      for _, id in ipairs(ids) do
+        local at = not found[id] and string.find(text, id, 1, true)
+        if at then
+          local claim = read_claim(text)
+          local place = string.find(claim.fences, id, 1, true)
+          while place and place % 20 ~= 1 do
+            place = string.find(claim.fences, id, place + 1, true)
+          end
+          if place then
+            found[id] = {lease, sub(claim.fences, place, place + 19), claim.started, claim.lane}
+          end
+        end
+      end
     end
   end
   return found
-end
-
--- What a lease holds a job by: delivery (4 bytes), start (8), some flags (1), lane.
-local function read_held(held)
-  local delivery, started = unpack_bytes('>I4I8', held)
-  return delivery, started, sub(held, 14)
 end
 
 -- Promotes scheduled jobs that are due; returns them with their lanes and requests.

@@ -29,7 +29,7 @@ local function look(ids, blobs, whole_jobs)
     local view, owner = views[i], held[id]
     if owner then
       view[1] = 2
-      view[7] = owner[2]
+      view[7] = {delivery_of(owner[2]), owner[3], owner[4]}
       view[8] = call('HGET', base .. 'm:' .. owner[1], 'worker')
       view[9] = call('SISMEMBER', base .. 'c:' .. owner[1], id)
     end
