@@ -19,9 +19,9 @@ from litestar_queues_resp.layout import (
     STATUSES,
     key_bytes,
     raw_id,
-    seen_job,
     text_id,
 )
+from litestar_queues_resp.reading import seen_job
 
 AT_ONCE = 500
 """So many jobs are looked at by one script."""

@@ -42,12 +42,8 @@ class EventLog:
         self, filters: Mapping[str, str], after: str | None, limit: int
     ) -> tuple[list[Event], str | None]:
         """Return events that match, and where to go on."""
-        unknown = set(filters) - set(_FILTERS)
-        if unknown:
-            raise StoreError(f"events cannot be filtered by {', '.join(sorted(unknown))}")
         place = after or ""
-        if place and not _PLACE.fullmatch(place):
-            raise StoreError(f"{place!r} is no cursor of this event log")
+        _check(filters, place)
         try:
             job = raw_id(filters["job"]) if "job" in filters else b""
         except ValueError:
@@ -57,14 +53,14 @@ class EventLog:
             found, last, newest = await self._caller.run("read_events", job, place, WINDOW)
             for at, body in found:
                 event = decode_event(body)
-                place = at.decode()
                 if _fits(event, filters):
                     events.append(event)
                     if len(events) == limit:
-                        return events, place
+                        return events, str(at, "utf-8")
             if len(found) < WINDOW:
-                return events, max((place, newest.decode()), key=_order) or None
-            place = last.decode()
+                end = max((place, str(last, "utf-8"), str(newest, "utf-8")), key=_order)
+                return events, end or None
+            place = str(last, "utf-8")
 
     async def prune(self, older_than: float, limit: int) -> int:
         """Remove at most *limit* events that came more than so many seconds ago."""
@@ -84,6 +80,14 @@ def event_words(event: Event) -> Iterator[Word]:
     yield _DELIVERY.pack(event.delivery)
     yield number(event.sequence)
     yield encode_event(event)
+
+
+def _check(filters: Mapping[str, str], place: str) -> None:
+    unknown = set(filters) - set(_FILTERS)
+    if unknown:
+        raise StoreError(f"events cannot be filtered by {', '.join(sorted(unknown))}")
+    if place and not _PLACE.fullmatch(place):
+        raise StoreError(f"{place!r} is no cursor of this event log")
 
 
 def _fits(event: Event, filters: Mapping[str, str]) -> bool:

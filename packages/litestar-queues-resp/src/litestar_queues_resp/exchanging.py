@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, groupby, zip_longest
-from typing import Any
+from typing import Any, NamedTuple
 
 from litestar_queues_core.ids import JobId
 from litestar_queues_core.lifecycle import TRANSITIONS
@@ -15,7 +15,6 @@ from litestar_queues_resp.client import Word
 from litestar_queues_resp.eventlog import event_words
 from litestar_queues_resp.layout import (
     CODES,
-    claimed_job,
     fence,
     places_text,
     raw_id,
@@ -24,6 +23,7 @@ from litestar_queues_resp.layout import (
     split_ids,
     text_id,
 )
+from litestar_queues_resp.reading import Held, Kept, fresh_job, held_job
 from litestar_queues_resp.taking import job_words
 
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
@@ -33,10 +33,24 @@ REMOTE = frozenset(
 """Steps of work that runs elsewhere, which this store does not keep yet."""
 
 
-Places = dict[JobId, tuple[bytes, int, int]]
-"""Where a lease holds jobs: the claim, the place in it, and how many came with it.  Only a hint."""
+class Place(NamedTuple):
+    """Where a lease holds a job.  Only a hint: the script looks, and seeks if need be.
 
-_NOWHERE = (b"", 0, 0)
+    Attributes:
+        claim: The claim.
+        number: The place in it, from 1.
+        size: How many jobs it had; 0 if that is not known.
+        fence: Id and delivery of the job that was put there.
+    """
+
+    claim: bytes = b""
+    number: int = 0
+    size: int = 0
+    fence: bytes = b""
+
+
+Places = dict[JobId, Place]
+_NOWHERE = Place()
 
 
 def exchange_words(
@@ -79,17 +93,18 @@ def _by_claim(group: list[Settlement], places: Places) -> Iterable[list[Settleme
         return [[one] for one in group]
     parts: dict[bytes, list[Settlement]] = {}
     for one in group:
-        parts.setdefault(places.get(one.id, _NOWHERE)[0], []).append(one)
+        parts.setdefault(places.get(one.id, _NOWHERE).claim, []).append(one)
     return parts.values()
 
 
 def _completed(part: list[Settlement], places: Places) -> Iterator[Word]:
     held = [places.get(one.id, _NOWHERE) for one in part]
-    numbers = [place for _, place, _ in held]
+    numbers = [place.number for place in held]
+    whole = len(part) == held[0].size and numbers == sorted(numbers)
     yield "completed"
-    yield held[0][0]
-    yield b"" if len(part) == held[0][2] and numbers == sorted(numbers) else places_text(numbers)
-    yield b"".join([fence(one.id, one.delivery) for one in part])
+    yield held[0].claim
+    yield b"" if whole else places_text(numbers)
+    yield b"".join([_fence(one, place) for one, place in zip(part, held, strict=True)])
     if any(one.value is not None for one in part):
         yield 1
         yield from (b"" if one.value is None else b"=" + one.value for one in part)
@@ -97,11 +112,16 @@ def _completed(part: list[Settlement], places: Places) -> Iterator[Word]:
         yield 0
 
 
+def _fence(one: Settlement, place: Place) -> bytes:
+    if place.fence[16:] == one.delivery.to_bytes(4, signed=True):
+        return place.fence
+    return fence(one.id, one.delivery)
+
+
 def _one(one: Settlement, places: Places) -> Iterator[Word]:
     transition = TRANSITIONS[one.kind]
-    claim, place, _ = places.get(one.id, _NOWHERE)
-    yield from ("one", claim, place)
-    yield fence(one.id, one.delivery)
+    place = places.get(one.id, _NOWHERE)
+    yield from ("one", place.claim, place.number, _fence(one, place))
     if one.kind is Kind.PROGRESS:
         yield "progress"
     else:
@@ -155,8 +175,8 @@ def read_exchange(answer: Sequence[Any], places: Places) -> Exchange:
             count = 0  # there may have been more
         else:
             numbers = range(1, count + 1)
-        for job, place in zip(jobs, numbers, strict=True):
-            places[job.id] = field, place, count
+        for raw, job, place in zip(ids, jobs, numbers, strict=True):
+            places[job.id] = Place(field, place, count, raw + job.delivery.to_bytes(4))
         claimed += jobs
     return Exchange(
         claimed=claimed,
@@ -174,15 +194,11 @@ _FRESH = 3
 def _claimed(ids: Sequence[bytes], told: Sequence[Any], now_ms: int, worker: str) -> list[Job]:
     """Return the jobs of one claim: requests, pasts and errors, and how they have been held."""
     blobs, pasts, errors = told[:_FRESH]
-    if len(told) > _FRESH:
-        placed, started_ms, lane = told[_FRESH:]
-        held = [(delivery, started_ms, lane.decode()) for _, delivery, _ in read_placed(placed)]
-        rows = zip(ids, blobs, pasts, errors, held, strict=True)
-        return [claimed_job(*row, now_ms, worker) for row in rows]
-    if pasts:
-        rows = zip_longest(ids, blobs, pasts, errors)
-        return [claimed_job(*row, None, now_ms, worker) for row in rows]
-    return [
-        claimed_job(raw, blob, None, None, None, now_ms, worker)
-        for raw, blob in zip(ids, blobs, strict=True)
-    ]
+    if not pasts:
+        return [fresh_job(raw, blob, now_ms, worker) for raw, blob in zip(ids, blobs, strict=True)]
+    kept = [Kept(*row) for row in zip_longest(ids, blobs, pasts, errors)]
+    if len(told) == _FRESH:
+        return [held_job(one, None, now_ms, worker) for one in kept]
+    placed, started_ms, lane = told[_FRESH:]
+    helds = [Held(delivery, started_ms, lane.decode()) for _, delivery, _ in read_placed(placed)]
+    return [held_job(one, held, now_ms, worker) for one, held in zip(kept, helds, strict=True)]

@@ -17,8 +17,8 @@ p, x, g    hash   of jobs that have been through something: past, attempt record
 e          zset   waiting ids by the instant at which they expire
 k, kt      hash   uniqueness key -> instant, holder, task; zset: keys by instant
 o:<status> list   finished ids in batches, in the order of their ends; n: how many (hash)
-ib, i      zset   all ids by the instant of their enqueue: in batches (ic: how many ids), and what is
-                  left of its oldest ones; i:<status> those that failed, were cancelled, expired
+ib, i      zset   all ids by the instant of their enqueue: in batches (ic: how many ids), and what
+                  is left of the oldest; i:<status> those that failed, were cancelled, expired
 ev, ei     stream the event log; zset: job, delivery, number and place of each event
 w:<topic>  zset   a marker that was raised; t: inboxes of those who wait for ends; b: inboxes
 ========== ====== ====================================================================
@@ -36,23 +36,15 @@ import struct
 from collections.abc import Sequence
 from functools import lru_cache
 from struct import Struct
-from typing import Any, Literal, NamedTuple
+from typing import Literal
 
 from litestar_queues_core.ids import JobId
-from litestar_queues_core.lanes import suspects_of
 from litestar_queues_core.model import (
-    AttemptRecord,
-    Job,
-    JobDetails,
     KeyRule,
     NewJob,
     Status,
-    TaskSpec,
 )
 from litestar_queues_core.wire import (
-    decode_errors,
-    decode_meta,
-    decode_spec,
     encode_meta,
     encode_spec,
 )
@@ -76,12 +68,9 @@ BIG = 32
 
 STARTED, FINISHED, FOREVER = -1, -2, -3
 Moment = Literal["started", "finished", "forever"]
-_MOMENTS: dict[int, Moment] = {STARTED: "started", FINISHED: "finished", FOREVER: "forever"}
-_RULES = {moment: code for code, moment in _MOMENTS.items()}
+MOMENTS: dict[int, Moment] = {STARTED: "started", FINISHED: "finished", FOREVER: "forever"}
+_RULES = {moment: code for code, moment in MOMENTS.items()}
 
-_HEAD = Struct(">BBHQQ")
-_PLAIN_HEAD = Struct(">BBHQQI")
-_RECORD = Struct(">BIQQB")
 _U16, _U32, _U64, _DOUBLE = Struct(">H"), Struct(">I"), Struct(">Q"), Struct(">d")
 _FENCE = Struct(">16si")
 _PLACED = Struct(">16siH")
@@ -115,6 +104,16 @@ def text_id(raw: bytes) -> JobId:
 def fence(job_id: str, delivery: int) -> bytes:
     """Return an id and a delivery in 20 bytes."""
     return _FENCE.pack(raw_id(job_id), delivery)
+
+
+def read_placed(data: bytes) -> list[tuple[bytes, int, int]]:
+    """Return id, delivery and place of each job that a claim still holds."""
+    return list(_PLACED.iter_unpack(data))
+
+
+def places_text(places: Sequence[int]) -> bytes:
+    """Return places in a claim as they are sent."""
+    return struct.pack(f">{len(places)}H", *places)
 
 
 def read_fences(data: bytes) -> list[tuple[JobId, int]]:
@@ -174,178 +173,3 @@ def tail(new: NewJob) -> bytes:
 def key_bytes(key: str) -> bytes:
     """Return a uniqueness key as it is kept."""
     return key.encode("utf-8", "surrogatepass")
-
-
-class Request(NamedTuple):
-    """A request as it is kept: as a new job, with its lane and its instants."""
-
-    new: NewJob
-    lane: str
-    enqueued_ms: int
-    due_ms: int
-    expires_ms: int | None
-
-
-_plain: dict[bytes, tuple[TaskSpec, str]] = {}
-
-
-def _plain_middle(middle: bytes) -> tuple[TaskSpec, str]:
-    """Return the spec and the lane; the same objects for the same bytes."""
-    end = 1 + middle[0]
-    if len(_plain) >= 4096:
-        _plain.clear()
-    known = _plain[middle] = decode_spec(middle[end + 2 :]), middle[1:end].decode()
-    return known
-
-
-def read_request(raw: bytes, blob: bytes) -> Request:
-    """Return the request that *blob* holds."""
-    _, flags, _, enqueued_ms, due_ms, length = _PLAIN_HEAD.unpack_from(blob)
-    if flags & (KEY | EXPIRES | META):
-        return _read_special(raw, blob, flags)
-    payload_at = len(blob) - length
-    middle = blob[24:payload_at]
-    spec, lane = _plain.get(middle) or _plain_middle(middle)
-    new = NewJob(text_id(raw), spec, blob[payload_at:])
-    return Request(new, lane, enqueued_ms, due_ms, None)
-
-
-def _read_special(raw: bytes, blob: bytes, flags: int) -> Request:
-    _, _, _, enqueued_ms, due_ms = _HEAD.unpack_from(blob)
-    expires_ms, key, meta = None, None, None
-    at = _HEAD.size
-    if flags & EXPIRES:
-        (expires_ms,) = _U64.unpack_from(blob, at)
-        at += 8
-    (length,) = _U32.unpack_from(blob, at)
-    lane, at = blob[at + 5 : at + 5 + blob[at + 4]].decode(), at + 5 + blob[at + 4]
-    if flags & KEY:
-        end = at + 2 + _U16.unpack_from(blob, at)[0]
-        rule = int(_DOUBLE.unpack_from(blob, end)[0])
-        text = blob[at + 2 : end].decode("utf-8", "surrogatepass")
-        key, at = KeyRule(key=text, until=_MOMENTS.get(rule, rule)), end + 8
-    if flags & META:
-        end = at + 4 + _U32.unpack_from(blob, at)[0]
-        meta, at = decode_meta(blob[at + 4 : end]), end
-    spec = decode_spec(blob[at + 2 : at + 2 + _U16.unpack_from(blob, at)[0]])
-    new = NewJob(text_id(raw), spec, blob[len(blob) - length :], key=key, meta=meta)
-    return Request(new, lane, enqueued_ms, due_ms, expires_ms)
-
-
-class Past(NamedTuple):
-    """What a job has been through."""
-
-    delivery: int = 0
-    attempt: int = 0
-    rescues: int = 0
-    snoozes: int = 0
-    put_backs: int = 0
-    suspect: int = 0
-    due_ms: int = 0
-    started_ms: int = 0
-
-
-def read_past(data: bytes | None, due_ms: int) -> Past:
-    """Return the past of a job that was due at *due_ms* at first."""
-    return Past(due_ms=due_ms) if data is None else Past(*map(int, data.split()))
-
-
-def read_errors(data: bytes | None) -> Sequence[AttemptRecord]:
-    """Return attempt records, which are kept as lines of JSON."""
-    return decode_errors(b"[" + data.replace(b"\n", b",") + b"]") if data else ()
-
-
-def claimed_job(
-    raw: bytes,
-    blob: bytes,
-    past: bytes | None,
-    errors: bytes | None,
-    held: tuple[int, int, str] | None,
-    now_ms: int,
-    worker: str,
-) -> Job:
-    """Return a job as it is handed to its worker.
-
-    Args:
-        raw: Its id.
-        blob: Its request.
-        past: Its past.
-        errors: Its attempt records.
-        held: Delivery, start and lane by which it has been held before; ``None`` if it has just
-            been claimed.
-        now_ms: When.
-        worker: Name of the worker.
-    """
-    new, lane, enqueued_ms, due_ms, expires_ms = read_request(raw, blob)
-    if past is None and held is None:
-        details = JobDetails(enqueued_ms, now_ms, worker=worker)
-        return Job(new, Status.RUNNING, lane, due_ms, 0, 1, 0, 0, 0, expires_ms, details)
-    been = read_past(past, due_ms)
-    delivery, started_ms, lane = held or (
-        been.delivery + 1,
-        now_ms,
-        suspects_of(lane) if been.suspect else lane,
-    )
-    details = JobDetails(enqueued_ms, started_ms, worker=worker, errors=read_errors(errors))
-    return Job(
-        new,
-        Status.RUNNING,
-        lane,
-        been.due_ms,
-        been.attempt,
-        delivery,
-        been.rescues,
-        been.snoozes,
-        been.put_backs,
-        expires_ms,
-        details,
-    )
-
-
-def read_placed(data: bytes) -> list[tuple[bytes, int, int]]:
-    """Return id, delivery and place of each job that a claim still holds."""
-    return list(_PLACED.iter_unpack(data))
-
-
-def places_text(places: Sequence[int]) -> bytes:
-    """Return places in a claim as they are sent."""
-    return struct.pack(f">{len(places)}H", *places)
-
-
-def seen_job(raw: bytes, view: Sequence[Any]) -> Job:
-    """Return the job that a script has looked at."""
-    code, blob, record, past, errors, progress, held, worker, requested = view
-    details = JobDetails(errors=read_errors(errors), progress=progress)
-    delivery = _read_record(record, details) if record else None
-    new, lane, details.enqueued_ms, due_ms, expires_ms = read_request(raw, blob)
-    been = read_past(past, due_ms)
-    if delivery is None:
-        delivery, details.started_ms = been.delivery, been.started_ms or None
-    lane = suspects_of(lane) if been.suspect else lane
-    if held:
-        delivery, details.started_ms, lane = held[0], held[1], held[2].decode()
-        details.worker, details.cancel_requested = worker.decode(), bool(requested)
-    return Job(
-        new,
-        STATUSES[code],
-        lane,
-        been.due_ms,
-        been.attempt,
-        delivery,
-        been.rescues,
-        been.snoozes,
-        been.put_backs,
-        expires_ms,
-        details,
-    )
-
-
-def _read_record(record: bytes, details: JobDetails) -> int:
-    """Return the last delivery of a finished job; the rest of its record goes to *details*."""
-    _, delivery, started_ms, details.finished_ms, length = _RECORD.unpack_from(record)
-    at = _RECORD.size + length
-    details.started_ms = started_ms or None
-    details.worker = record[_RECORD.size : at].decode() or None
-    if _U32.unpack_from(record, at)[0]:
-        details.result = record[at + 4 :]
-    return delivery

@@ -46,11 +46,12 @@ class LuaScript:
     """A script and its name.
 
     Args:
-        name: Of its file.
+        name: Of its file, or of the folder with its parts.
     """
 
     def __init__(self, name: str) -> None:
-        files = [_FOLDER / "lib" / f"{part}.lua" for part in _LIBRARY] + [_FOLDER / f"{name}.lua"]
+        library = [_FOLDER / "lib" / f"{part}.lua" for part in _LIBRARY]
+        files = library + (sorted((_FOLDER / name).glob("*.lua")) or [_FOLDER / f"{name}.lua"])
         constants = "".join(f"local {key} = {value}\n" for key, value in CONSTANTS.items())
         self.name: str = name
         self.text: str = constants + "\n".join(path.read_text() for path in files)

@@ -72,6 +72,9 @@ class RespStore:
         durability: When an enqueue is acknowledged: as the server sees fit, once its log is on its
             disk, or once a replica has it.
         retention: How long finished jobs are kept at most, whatever :class:`QueueConfig` says.
+
+    Attributes:
+        client: Sends the commands.
     """
 
     def __init__(
@@ -82,6 +85,7 @@ class RespStore:
         durability: Durability = "server",
         retention: Retention = Retention(completed=3600.0, max_finished=100_000),  # noqa: B008
     ) -> None:
+        self.client: Client = client
         self._caller = Caller(client, prefix)
         self._confirm = _CONFIRM[durability]
         self._durability = durability
@@ -135,7 +139,7 @@ class RespStore:
         return read_taken(jobs, ordered, answer)
 
     def _check(self, confirmed: Any) -> None:
-        number = confirmed[0] if isinstance(confirmed, list) else confirmed
+        number: int = confirmed[0] if self._durability == "aof" else confirmed
         if number < 1:
             who = "the server's disk" if self._durability == "aof" else "a replica"
             raise StoreUnavailable(
@@ -246,7 +250,7 @@ class RespStore:
         asked = [job_id for job_id in ids if job_id in known]
         words: list[Word] = [b"".join(map(raw_id, asked))]
         words += [known[job_id].task for job_id in asked]
-        told = await self._caller.run("revive", *words) if asked else []
+        told: list[Sequence[Any]] = await self._caller.run("revive", *words) if asked else []
         answers = {
             job_id: _revival(known[job_id], answer)
             for job_id, answer in zip(asked, told, strict=True)
@@ -328,6 +332,7 @@ def _revival(job: Job, answer: Sequence[Any]) -> Enqueued:
     if code == 2:
         why = "kept no payload when it completed, so it cannot run again; enqueue it anew"
         return Enqueued(job.id, False, job.status, StoreError(f"job {job.id} {why}"))
-    status = STATUSES[answer[1]] if answer[1] >= 0 else None
+    place: int = answer[1]
+    status = STATUSES[place] if place >= 0 else None
     error = StoreError(f"job {job.id} is {status}; only a finished job can be revived")
     return Enqueued(job.id, False, status, error)

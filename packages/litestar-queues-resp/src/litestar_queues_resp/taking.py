@@ -13,9 +13,9 @@ from litestar_queues_core.model import NewJob, Status
 from litestar_queues_core.settlements import Enqueued
 from litestar_queues_resp.client import Word
 from litestar_queues_resp.layout import (
+    EXPIRES,
     KEY,
     META,
-    EXPIRES,
     STATUSES,
     flags_of,
     key_bytes,
@@ -83,7 +83,9 @@ def job_words(job: NewJob) -> Iterator[Word]:
 
 
 def read_taken(
-    jobs: Sequence[NewJob], ordered: Sequence[NewJob], answers: Sequence[Any]
+    jobs: Sequence[NewJob],
+    ordered: Sequence[NewJob],
+    answers: Sequence[tuple[int, Sequence[Any]]],
 ) -> list[Enqueued]:
     """Return what became of *jobs*; *answers* tells of those that are not just pending."""
     if not answers:
@@ -100,7 +102,8 @@ def read_taken(
 
 def loser(key: str, task: str, answer: Sequence[Any]) -> Enqueued:
     """Return the answer to a job of *task* whose key is held, given (holder, its task, status)."""
-    holder, other, code = text_id(answer[0]), answer[1].decode(), answer[2]
+    holder, other = text_id(answer[0]), str(answer[1], "utf-8")
+    code: int = answer[2]
     error = None if other == task else KeyConflictError(key, task=task, holder=other)
     return Enqueued(holder, False, STATUSES[code] if code >= 0 else None, error)
 

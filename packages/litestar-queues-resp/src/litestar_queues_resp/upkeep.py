@@ -13,7 +13,8 @@ from litestar_queues_core.settlements import Maintenance, MaintenancePolicy, Mov
 from litestar_queues_resp.calling import Caller
 from litestar_queues_resp.client import Word
 from litestar_queues_resp.exchanging import failure_text
-from litestar_queues_resp.layout import CODES, STATUSES, fence, read_request, seen_job, text_id
+from litestar_queues_resp.layout import CODES, STATUSES, fence, text_id
+from litestar_queues_resp.reading import read_request, seen_job
 
 AT_ONCE = 250
 """So many jobs at most are moved by one script, so that others are not kept waiting."""
@@ -153,7 +154,8 @@ def _given_back(job: Job, status: Status, worker: str) -> list[Word]:
 
 
 def _moved(found: Sequence[Any], new: Status) -> Moved:
-    raw, old, blob = found
+    raw, blob = found[0], found[2]
+    old: int = found[1]
     request = read_request(raw, blob)
     return Moved(
         id=text_id(raw),

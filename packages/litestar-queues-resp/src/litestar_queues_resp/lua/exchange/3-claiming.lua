@@ -1,0 +1,176 @@
+-- What is claimed.
+
+local limit, others, suspects, after = tonumber(take()), tonumber(take()), take() == '1', take()
+local caps, named, executors, claims, claimed = {}, {}, {}, {}, 0
+for _ = 1, tonumber(take()) do
+  local lane, cap = take(), tonumber(take())
+  caps[lane] = cap
+  if cap > 0 then named[#named + 1] = lane end
+end
+for _ = 1, tonumber(take()) do executors[take()] = true end
+
+local has_past, has_errors, first = nil, nil, pack('>I4', 1)
+local full_lane
+
+-- Takes at most so many ids from the head of a line, and returns them as one text.
+local function take_ids_from(lane, room)
+  local line, taken, left, number = base .. 'r:' .. lane, {}, {}, 0
+  local first = call('ZRANGE', line, 0, 0)[1]
+  if not first then return '' end
+  local found = call('ZRANGE', line, 0, (#first > 16 and 3 or room) - 1, 'WITHSCORES')
+  local i = 1
+  while i < #found and number < room do
+    local score, j, many = found[i + 1], i, #found[i] > 16
+    while found[j + 3] == score do
+      j = j + 2
+      many = many or #found[j] > 16
+    end
+    local last = many and j or math.min(j, i + 2 * (room - number - 1))
+    local ids = {}
+    for n = i, last, 2 do
+      ids[#ids + 1] = found[n]
+      left[#left + 1] = found[n]
+    end
+    ids = concat(ids)
+    if many and last > i then ids = in_order(ids) end
+    local most = 16 * (room - number)
+    taken[#taken + 1] = sub(ids, 1, most)
+    number = number + #taken[#taken] / 16
+    if #ids > most then
+      add_pair('ZADD', line, score, sub(ids, most + 1))
+    end
+    i = j + 2
+  end
+  in_chunks('ZREM', line, left)
+  flush()
+  if line_left(lane, number) then
+    full_lane = lane
+  elseif full_lane == lane then
+    full_lane = nil
+  end
+  return concat(taken)
+end
+
+-- Returns delivery and flags of a claimed job that is special, or nil if it has expired instead.
+local function hold(id, blob, past)
+  if flagged(blob, EXPIRES) then
+    if expires_of(blob) <= now then return nil end  -- maintenance will end it
+    call('ZREM', base .. 'e', id)
+  end
+  local flags = bit.band(byte(blob, 2), KEY + NO_RESULT)
+  if flagged(blob, KEY) then release(id, blob, true) end
+  if #blob > BIG_BYTES then flags = flags + BIG end
+  return past and pack('>I4', match(past, '^%d+') + 1) or first, char(flags)
+end
+
+local function without(list, lost, count)
+  local kept = {}
+  for i = 1, count do
+    if not lost[i] then kept[#kept + 1] = list[i] end
+  end
+  return kept
+end
+
+-- Claims from one lane; returns how many.
+local function take_from(lane, room)
+  local got = 0
+  while room > 0 do
+    local together = take_ids_from(lane, room)
+    local ids = split(together)
+    local found = #ids
+    if found == 0 then break end
+    if has_past == nil then
+      has_past = call('EXISTS', base .. 'p') == 1
+      has_errors = has_past and call('EXISTS', base .. 'x') == 1
+    end
+    local blobs, pasts = fields(base .. 'j', ids), has_past and fields(base .. 'p', ids) or {}
+    local errors, fences, flags, lost = has_errors and fields(base .. 'x', ids) or {}, {}, {}, nil
+    for i = 1, found do
+      local blob, delivery, flag = blobs[i], first, '\0'
+      if pasts[i] or byte(blob, 2) ~= 0 or #blob > BIG_BYTES then
+        delivery, flag = hold(ids[i], blob, pasts[i])
+      end
+      if delivery then
+        fences[#fences + 1], flags[#flags + 1] = ids[i] .. delivery, flag
+      else
+        lost = lost or {}
+        lost[i] = true
+      end
+    end
+    if lost then
+      ids, blobs = without(ids, lost, found), without(blobs, lost, found)
+      pasts = has_past and without(pasts, lost, found) or pasts
+      errors = has_errors and without(errors, lost, found) or errors
+      together = concat(ids)
+    end
+    local number = #ids
+    if number > 0 then
+      local field = whole(seq) .. ':' .. #claims
+      local text = claim_text(now, number, number, lane, concat(flags), concat(fences))
+      call('HSET', held_key(lease), field, text)
+      claims[#claims + 1] = {field, together, blobs, pasts, errors}
+    end
+    got, room = got + number, room - number
+    if full_lane ~= lane then break end
+  end
+  return got
+end
+
+local function home_of(lane) return sub(lane, -1) == '~' and sub(lane, 1, -2) or lane end
+
+local function may_run(home)
+  local executor = match(home, '@(.*)$')
+  return not caps[home] and (not executor or executors[executor])
+end
+
+local function ready_others()
+  local lanes = call('ZRANGEBYLEX', base .. 'l', '(' .. after, '+', 'LIMIT', 0, LANES)
+  if #lanes < LANES and after ~= '' then
+    for _, lane in ipairs(call('ZRANGEBYLEX', base .. 'l', '-', '[' .. after, 'LIMIT', 0, LANES)) do
+      lanes[#lanes + 1] = lane
+    end
+  end
+  if #lanes > 0 then after = lanes[#lanes] end
+  return lanes
+end
+
+-- Claims from one lane after the other, at most *most* jobs in all.
+local function take_lanes(lanes, most)
+  for _, lane in ipairs(lanes) do
+    local home = home_of(lane)
+    local room = math.min(most, limit - claimed, caps[home] or others)
+    if room > 0 then
+      local got = take_from(lane, room)
+      claimed, most = claimed + got, most - got
+      if caps[home] then
+        caps[home] = caps[home] - got
+      else
+        others = others - got
+        if got > 0 then after = lane end
+      end
+    end
+  end
+end
+
+if limit > 0 then
+  promote(PROMOTED)
+  local turn, ordinary, doubtful = #named > 0 and seq % #named or 0, {}, {}
+  for i = 1, #named do
+    local lane = named[(i - 1 + turn) % #named + 1]
+    ordinary[i], doubtful[i] = lane, lane .. '~'
+  end
+  if others > 0 then
+    for _, lane in ipairs(ready_others()) do
+      local home = home_of(lane)
+      if may_run(home) then
+        if home == lane then
+          ordinary[#ordinary + 1] = lane
+        else
+          doubtful[#doubtful + 1] = lane
+        end
+      end
+    end
+  end
+  if suspects then take_lanes(doubtful, 1) end
+  take_lanes(ordinary, limit)
+end
