@@ -20,7 +20,9 @@ pytestmark = pytest.mark.timeout(120)
 BOTH = {"valkey": valkey_binary(), "redis-6.2": redis6_binary()}
 
 
-@pytest.fixture(scope="module", params=BOTH)
+@pytest.fixture(
+    scope="module", params=["valkey", pytest.param("redis-6.2", marks=pytest.mark.service)]
+)
 def cluster(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Generator[Cluster]:

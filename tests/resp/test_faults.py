@@ -21,6 +21,7 @@ from litestar_queues_core.protocols import BackendConfig, Store, SupportsKeeper,
 from litestar_queues_core.settlements import NOTHING, Kind, MaintenancePolicy, Wants
 from litestar_queues_core.testing import Claimer, make_job, make_jobs, settled
 from litestar_queues_core.testing.chaos.proxy import Proxy
+from litestar_queues_resp import connecting
 
 pytestmark = pytest.mark.timeout(120)
 SOON = 15.0
@@ -295,15 +296,17 @@ async def test_an_answer_that_is_lost_is_not_acted_upon_twice(
 
 
 async def test_a_silent_connection_is_given_up_within_the_deadline(
-    proxied: tuple[Proxy, Store],
+    proxied: tuple[Proxy, Store], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    assert connecting.CALL_SECONDS == 10.0
+    monkeypatch.setattr(connecting, "CALL_SECONDS", 1.0)
     proxy, store = proxied
     await store.enqueue(make_jobs(1))
     began = asyncio.get_running_loop().time()
     with proxy.hole(), pytest.raises(StoreUnavailable):
         await ask(store.enqueue(make_jobs(1)), deadline=20.0)
 
-    assert asyncio.get_running_loop().time() - began < 12.0
+    assert asyncio.get_running_loop().time() - began < 3.0
     await answered(lambda: store.enqueue(make_jobs(1)))
 
 

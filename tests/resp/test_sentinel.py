@@ -24,6 +24,12 @@ pytestmark = pytest.mark.timeout(180)
 BOTH = {"valkey-py": valkey_binary(), "redis-py": redis6_binary()}
 
 
+@pytest.fixture(params=["valkey-py", pytest.param("redis-py", marks=pytest.mark.service)])
+def client(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
+
+
 @pytest.fixture
 def pair(client: str, short: Path) -> Generator[SentinelPair]:
     with SentinelPair(BOTH[client], short) as pair:

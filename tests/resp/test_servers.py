@@ -23,7 +23,10 @@ from tests.resp.servers import (
     valkey_binary,
 )
 
-BOTH = [valkey_binary(), redis6_binary()]
+BOTH = [
+    pytest.param(valkey_binary(), id="valkey"),
+    pytest.param(redis6_binary(), id="redis-6.2", marks=pytest.mark.service),
+]
 ROOT = Path(__file__).parents[2]
 
 
@@ -83,7 +86,7 @@ def test_a_server_dies_with_whoever_started_it(short: Path) -> None:
     assert until(lambda: not alive(child))
 
 
-@pytest.mark.parametrize("binary", BOTH, ids=lambda binary: binary.name)
+@pytest.mark.parametrize("binary", BOTH)
 def test_a_cluster_has_all_slots_also_after_a_restart(binary: Path, short: Path) -> None:
     with Cluster(binary, short) as cluster:
         cluster.ask("SET", "a", "b")
@@ -96,7 +99,7 @@ def test_a_cluster_has_all_slots_also_after_a_restart(binary: Path, short: Path)
         assert cluster.ask("GET", "a") == "b"
 
 
-@pytest.mark.parametrize("binary", BOTH, ids=lambda binary: binary.name)
+@pytest.mark.parametrize("binary", BOTH)
 def test_a_replica_takes_over_and_the_old_primary_follows_it(binary: Path, short: Path) -> None:
     with SentinelPair(binary, short) as pair:
         pair.primary.ask("SET", "a", "b")
