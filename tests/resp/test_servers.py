@@ -24,7 +24,7 @@ from tests.resp.servers import (
 )
 
 BOTH = [
-    pytest.param(valkey_binary(), id="valkey"),
+    pytest.param(valkey_binary(), id="valkey", marks=pytest.mark.service),
     pytest.param(redis6_binary(), id="redis-6.2", marks=pytest.mark.service),
 ]
 ROOT = Path(__file__).parents[2]

@@ -104,8 +104,9 @@ async def test_tls_where_there_is_none_and_none_where_there_is(
             await a_job_passes(make_config(client, f"redis://{HOST}:{tls.port}"))
 
 
-async def test_a_user_with_few_rights(client: str, own: Server) -> None:
-    rights = ["~{jobs}*", "+@all", "-@admin", "-@dangerous"]
+@pytest.mark.parametrize("more", [[], ["+info", "+config|get"]], ids=len)
+async def test_a_user_with_few_rights(client: str, more: list[str], own: Server) -> None:
+    rights = ["~{jobs}*", "+@all", "-@admin", "-@dangerous", *more]
     own.ask("ACL", "SETUSER", "queue", "on", ">s3cret/@", *rights)
     url = f"redis://queue:s3cret%2F%40@{HOST}:{own.port}/0"
 
@@ -163,13 +164,13 @@ async def test_a_client_of_the_application(client: str, own: Server) -> None:
 
 
 async def test_a_pool_of_the_application_is_not_drawn_upon(client: str, server: Server) -> None:
-    async with closing(POOL[client].from_url(server.url, max_connections=1)) as mine:
-        taken = await mine.get_connection(*["PING"] if client == "valkey-py" else [])
+    async with (
+        closing(POOL[client].from_url(server.url, max_connections=1)) as mine,
+        PLAIN[client](connection_pool=mine).client() as its_only_one,
+    ):
         await a_job_passes(passed(client, mine))
 
-        await taken.send_command("PING")
-        assert await taken.read_response() == b"PONG"
-        await mine.release(taken)
+        assert await its_only_one.ping()
 
 
 async def test_a_client_of_the_application_over_a_socket_and_over_tls(

@@ -1,4 +1,6 @@
 """What is used of valkey-py."""
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# (it is half typed)
 
 from __future__ import annotations
 
@@ -14,6 +16,12 @@ from litestar_queues_resp import Library
 async def answered(idle: Any) -> bool:
     """Return whether a connection has something to read."""
     return bool(await idle.can_read_destructive())
+
+
+def settings_in(url: str) -> dict[str, Any]:
+    """Return what a URL says about a connection; nothing is connected."""
+    settings: dict[str, Any] = asyncio.ConnectionPool.from_url(url).connection_kwargs
+    return settings
 
 
 VALKEY_PY = Library(
@@ -33,5 +41,5 @@ VALKEY_PY = Library(
     answered=answered,
     refusal=exceptions.ResponseError,
     pack=pack_command,
-    parse_url=connection.parse_url,
+    parse_url=settings_in,
 )
