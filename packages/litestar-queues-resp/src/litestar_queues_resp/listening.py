@@ -1,14 +1,15 @@
 """Waiting for topics on a connection of its own.
 
 The server keeps a marker for each topic that was raised.  One process takes it; if that leaves work
-behind, it raises the topic again.  The ends of jobs are told to an inbox of this process.
+behind, it raises the topic again, and if it has no room for work, it passes the topic on.  The ends
+of jobs are told to an inbox of this process.
 """
 
 from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -19,7 +20,13 @@ from litestar_queues_resp.layout import raw_id, text_id
 LONGEST = 5.0
 """Seconds for which one call blocks; after that the topics may be others."""
 
-JOB = "job:"
+PASSED_ON = 0.1
+"""Whoever has heard of work and has not looked for it within so many seconds has no room for it."""
+
+DEAF = 0.5
+"""So many seconds it then leaves the news to others."""
+
+JOB, LANE = "job:", "lane:"
 
 
 class Listener:
@@ -36,6 +43,8 @@ class Listener:
         self._blocked: frozenset[str] | None = None
         self._task: asyncio.Task[None] | None = None
         self._changes: set[asyncio.Task[None]] = set()
+        self._owed: asyncio.TimerHandle | None = None
+        self._deaf_until = 0.0
         self._stopped = False
 
     async def wait(self, topics: Collection[str], timeout: float) -> bool:
@@ -61,9 +70,16 @@ class Listener:
             self._leave(future, topics)
             self._unwatch(jobs)
 
+    def looked(self) -> None:
+        """Somebody here looks for work."""
+        if self._owed is not None:
+            self._owed.cancel()
+            self._owed = None
+
     async def stop(self) -> None:
         """Stop listening; those who still wait are told that the store is closed."""
         self._stopped = True
+        self.looked()
         tasks = [task for task in (self._task, *self._changes) if task is not None]
         for task in tasks:
             task.cancel()
@@ -78,27 +94,30 @@ class Listener:
     def _unwatch(self, jobs: list[bytes]) -> None:
         left = [raw for raw in jobs if f"{JOB}{text_id(raw)}" not in self._waiting]
         if left and not self._stopped:
-            self._change("unwatch", self._inbox, b"".join(left))
+            self._change(("unwatch", self._inbox, b"".join(left)))
 
-    def _change(self, name: str, *words: str | bytes) -> None:
-        """Run a script whose outcome nobody waits for."""
-        task = asyncio.create_task(self._try(name, *words))
+    def _change(self, *calls: tuple[str | bytes, ...]) -> None:
+        """Run scripts, one after the other, whose outcome nobody waits for."""
+        task = asyncio.create_task(self._try(calls))
         self._changes.add(task)
         task.add_done_callback(self._changes.discard)
 
-    async def _try(self, name: str, *words: str | bytes) -> None:
+    async def _try(self, calls: Sequence[tuple[str | bytes, ...]]) -> None:
         with suppress(QueueError):  # a hint that is lost costs time, and no more
-            await self._caller.run(name, *words)
+            for name, *words in calls:
+                await self._caller.run(str(name), *words)
 
     def _listen(self) -> None:
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run())
         elif self._blocked is not None and not self._topics() <= self._blocked:
             self._blocked = None
-            self._change("poke", self._inbox)
+            self._change(("poke", self._inbox))
 
     def _topics(self) -> set[str]:
-        return {topic for topic in self._waiting if not topic.startswith(JOB)}
+        deaf = asyncio.get_running_loop().time() < self._deaf_until
+        unheard = (JOB, LANE) if deaf else (JOB,)
+        return {topic for topic in self._waiting if not topic.startswith(unheard)}
 
     async def _run(self) -> None:
         while self._waiting:
@@ -120,8 +139,10 @@ class Listener:
         key = self._caller.key
         inbox = f"{key}:b:{self._inbox}"
         keys = [inbox, *(f"{key}:w:{topic}" for topic in topics)]
+        deaf = self._deaf_until - asyncio.get_running_loop().time()
+        longest = min(LONGEST, deaf) if deaf > 0 else LONGEST
         answer: Any = await self._caller.client.block(
-            "BZPOPMIN", *keys, f"{LONGEST:g}", seconds=LONGEST
+            "BZPOPMIN", *keys, f"{longest:.3f}", seconds=longest
         )
         if not answer or not answer[1]:
             return None
@@ -130,8 +151,22 @@ class Listener:
         return str(answer[1], "utf-8")
 
     def _heard(self, topic: str) -> None:
-        if not self._wake(topic) and topic.startswith("lane:"):
-            self._change("notify", topic)  # whoever waited here has left: it is for others
+        woken = self._wake(topic)
+        if not topic.startswith(LANE):
+            return
+        if woken:
+            self.looked()
+            loop = asyncio.get_running_loop()
+            self._owed = loop.call_later(PASSED_ON, self._pass_on, topic)
+        else:
+            self._change(("notify", topic))  # whoever waited here has left: it is for others
+
+    def _pass_on(self, topic: str) -> None:
+        """Nobody here has looked for work: let others."""
+        self._owed = None
+        self._deaf_until = asyncio.get_running_loop().time() + DEAF
+        self._blocked = None
+        self._change(("poke", self._inbox), ("notify", topic))
 
     def _wake(self, topic: str) -> bool:
         futures = self._waiting.pop(topic, set())

@@ -166,6 +166,8 @@ class RespStore:
         self, lease: LeaseId, seq: int, settlements: Sequence[Settlement], wants: Wants
     ) -> Exchange:
         """Apply settlements, then claim."""
+        if wants.limit > 0:
+            self._listener.looked()
         remote = [one for one in settlements if one.kind in REMOTE]
         local = [one for one in settlements if one.kind not in REMOTE] if remote else settlements
         places = self._held.setdefault(lease, {})
