@@ -27,7 +27,10 @@ END_TO_END = [
     "tests/chaos",
     "tests/examples",
     "tests/histories",
-    "tests/resp",
+    "tests/resp/test_chaos.py",
+    "tests/resp/test_cluster.py",
+    "tests/resp/test_faults.py",
+    "tests/resp/test_sentinel.py",
     "tests/sql/test_chaos.py",
     "tests/test_readme.py",
 ]

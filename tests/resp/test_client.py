@@ -17,6 +17,7 @@ from tests.resp.servers import Server
 from litestar_queues_core.errors import StoreError, StoreUnavailable
 from litestar_queues_core.testing.chaos.proxy import Proxy
 from litestar_queues_resp import ScriptMissing, connecting, endpoint
+from litestar_queues_resp.client import Word
 from litestar_queues_resp.connecting import CONNECTIONS, LibraryClient
 from litestar_queues_resp.errors import TooLarge
 
@@ -70,9 +71,9 @@ async def test_answers_have_one_form(combination: Combination, emptied: ServerOf
             await client.call("INCRBY", "number", 42),
             await client.call("HSET", "hash", "field", "value"),
             await client.call("HGETALL", "hash"),
-            await client.call("ZADD", "zset", 1, "one", 2.5, "two"),
+            await client.call("ZADD", "zset", 1, "one", 2, "two"),
             await client.block("BZPOPMIN", "zset", 1, seconds=1.0),
-            await client.block("BZPOPMIN", "nothing", 0.01, seconds=1.0),
+            await client.block("BZPOPMIN", "nothing", "0.01", seconds=1.0),
             await client.call("SADD", "set", "member"),
             await client.call("SMEMBERS", "set"),
             await client.call("EVAL", "return {1, 'a', {'b', false}, 2.7}", 0),
@@ -113,7 +114,7 @@ async def test_of_several_commands_all_are_sent_and_the_first_refusal_is_raised(
 async def test_what_waits_is_confirmed_on_the_connection_that_has_written(
     connected: LibraryClient,
 ) -> None:
-    write = ["EVAL", "return redis.call('SET', KEYS[1], 1)", 1, "a"]
+    write: list[Word] = ["EVAL", "return redis.call('SET', KEYS[1], 1)", 1, "a"]
     assert await connected.together(write, ["WAITAOF", 1, 0, 5000]) == [b"OK", [1, 0]]
 
 
@@ -139,7 +140,7 @@ async def test_nothing_is_left_open(client: str, own: Server) -> None:
     async with make_config(client, own.url).connect() as connected:
         with connected.keeper() as keeper:
             await asyncio.gather(*(connected.call("PING") for _ in range(5)))
-            await connected.block("BLPOP", "list", 0.01, seconds=1.0)
+            await connected.block("BLPOP", "list", "0.01", seconds=1.0)
             keeper.call("PING")
             assert connections(own) >= 3
 
@@ -242,7 +243,7 @@ async def test_a_silent_server_is_given_up(
         for call in (
             connected.call("PING"),
             connected.call("PING"),  # on a new connection
-            connected.block("BLPOP", "list", 0.1, seconds=0.1),
+            connected.block("BLPOP", "list", "0.1", seconds=0.1),
             connected.together(["PING"], ["PING"]),
         ):
             with pytest.raises(StoreUnavailable, match=r"within|Timeout"):
