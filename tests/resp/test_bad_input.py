@@ -14,9 +14,16 @@ from tests.resp.matrix import make_config
 from tests.resp.servers import HOST, Server, binaries, free_port, redis6_binary
 
 from litestar_queues_core.asking import insist
-from litestar_queues_core.errors import ConfigError, SchemaError, StoreError, StoreUnavailable
+from litestar_queues_core.errors import (
+    ConfigError,
+    SchemaError,
+    SettlementRefused,
+    StoreError,
+    StoreUnavailable,
+)
 from litestar_queues_core.protocols import BackendConfig
-from litestar_queues_core.testing import make_job, make_jobs
+from litestar_queues_core.settlements import Kind
+from litestar_queues_core.testing import Claimer, make_job, make_jobs, settled
 from litestar_queues_resp import RespBackendConfig
 from litestar_queues_resp.checks import check_kind
 
@@ -102,13 +109,32 @@ async def test_keys_of_another_layout_are_not_misread(client: str, own: Server) 
 
 async def test_a_payload_over_the_limit_of_the_server(client: str, own: Server) -> None:
     own.ask("CONFIG", "SET", "proto-max-bulk-len", 1_048_576)
+    jobs = [make_job(), make_job(payload=b"x" * 2_000_000), make_job()]
     async with make_config(client, own.url).open() as store:
-        before = make_jobs(2)
-        await store.enqueue(before)
-        with pytest.raises(StoreError, match="proto-max-bulk-len"):
-            await store.enqueue([make_job(payload=b"x" * 2_000_000)])
+        before, large, after = await store.enqueue(jobs)
+        found = await store.get([job.id for job in jobs])
 
-        assert None not in await store.get([job.id for job in before])
+    assert (before.error, after.error) == (None, None)
+    assert isinstance(large.error, StoreError)
+    assert "proto-max-bulk-len" in str(large.error)
+    assert [job is not None for job in found] == [True, False, True]
+
+
+async def test_a_result_over_the_limit_of_the_server(client: str, own: Server) -> None:
+    own.ask("CONFIG", "SET", "proto-max-bulk-len", 1_048_576)
+    async with make_config(client, own.url).open() as store:
+        claimer = await Claimer(store).open()
+        await store.enqueue(make_jobs(2))
+        small, large = await claimer.claim()
+        ends = [
+            settled(small, Kind.COMPLETE, value=b"1"),
+            settled(large, Kind.COMPLETE, value=b"x" * 2_000_000),
+        ]
+        with pytest.raises(SettlementRefused, match="proto-max-bulk-len") as refused:
+            await claimer.exchange(ends)
+        await claimer.exchange(ends[:1])
+
+    assert refused.value.ids == [large.id]
 
 
 Warned = Callable[[], list[str]]

@@ -11,13 +11,18 @@ from litestar_queues_resp.client import ScriptMissing
 
 
 class TooLarge(StoreError):
-    """A value is larger than the server takes; nothing was sent, so nothing has happened."""
+    """A value is larger than the server takes; nothing was sent, so nothing has happened.
+
+    Attributes:
+        most: How many bytes the server takes.
+    """
 
     def __init__(self, place: str, *, size: int, most: int) -> None:
         super().__init__(
             f"{place}: a value takes {size} bytes, the server takes {most} (proto-max-bulk-len): "
             "raise it, or store the data elsewhere and pass a reference to it"
         )
+        self.most: int = most
 
 
 _LATER = {

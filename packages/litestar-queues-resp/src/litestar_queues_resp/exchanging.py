@@ -157,12 +157,15 @@ def failure_text(failure: Failure) -> str:
     return _encode({name: text for name, text in said.items() if text})[1:]
 
 
-def read_exchange(answer: Sequence[Any], places: Places) -> Exchange:
+def read_exchange(
+    answer: Sequence[Any], places: Places, refused: Sequence[tuple[JobId, int]]
+) -> Exchange:
     """Return what ``exchange.lua`` answered.
 
     Args:
         answer: What it answered.
         places: Where the lease holds its jobs; what was claimed is added.
+        refused: Fences that were not sent, since they cannot hold.
     """
     _, now_ms, due_ms, _, rejected, ended, requested, claims, worker = answer
     claimed: list[Job] = []
@@ -180,7 +183,7 @@ def read_exchange(answer: Sequence[Any], places: Places) -> Exchange:
         claimed += jobs
     return Exchange(
         claimed=claimed,
-        rejected=read_fences(rejected),
+        rejected=[*read_fences(rejected), *refused],
         ended=read_fences(ended),
         cancelled=[text_id(raw) for raw in requested],
         next_due_ms=due_ms if due_ms >= 0 else None,

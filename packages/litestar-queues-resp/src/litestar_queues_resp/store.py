@@ -11,7 +11,6 @@ from litestar_queues_core.errors import (
     LeaseLost,
     ResultExpired,
     SchemaError,
-    StaleExchange,
     StoreError,
     StoreUnavailable,
 )
@@ -22,7 +21,6 @@ from litestar_queues_core.settlements import (
     Enqueued,
     Exchange,
     JobQuery,
-    Kind,
     Maintenance,
     MaintenancePolicy,
     Page,
@@ -34,8 +32,9 @@ from litestar_queues_core.settlements import (
 from litestar_queues_resp import browsing
 from litestar_queues_resp.calling import Caller
 from litestar_queues_resp.client import BlockingClient, Client, Word
+from litestar_queues_resp.errors import TooLarge
 from litestar_queues_resp.eventlog import EventLog
-from litestar_queues_resp.exchanging import REMOTE, Places, exchange_words, read_exchange
+from litestar_queues_resp.exchanges import Exchanges
 from litestar_queues_resp.layout import STATUSES, VERSION, key_bytes, raw_id, text_id
 from litestar_queues_resp.listening import Listener
 from litestar_queues_resp.taking import loser, read_taken, request_words, sorted_out
@@ -92,8 +91,7 @@ class RespStore:
         self._retention = retention
         self._events = EventLog(self._caller)
         self._listener = Listener(self._caller)
-        self._held: dict[LeaseId, Places] = {}
-        self._served = ""
+        self._exchanges = Exchanges(self._caller)
         self._doubtful: set[JobId] = set()
 
     async def start(self) -> None:
@@ -122,11 +120,20 @@ class RespStore:
         fit, refused = sorted_out(jobs)
         answers: list[Enqueued] = []
         for start in range(0, len(fit), JOBS_AT_ONCE):
-            answers += await self._enqueue(fit[start : start + JOBS_AT_ONCE])
+            answers += await self._take(fit[start : start + JOBS_AT_ONCE])
         if len(answers) == len(jobs):
             return answers
         taken = {job.id: answer for job, answer in zip(fit, answers, strict=True)} | refused
         return [taken[job.id] for job in jobs]
+
+    async def _take(self, jobs: Sequence[NewJob]) -> list[Enqueued]:
+        """Enqueue jobs; one that is too large harms no neighbour."""
+        try:
+            return await self._enqueue(jobs)
+        except TooLarge as error:
+            if len(jobs) == 1:
+                return [Enqueued(jobs[0].id, False, None, error)]
+        return [answer for job in jobs for answer in await self._take([job])]
 
     async def _enqueue(self, jobs: Sequence[NewJob]) -> list[Enqueued]:
         ordered, words = request_words(jobs)
@@ -168,33 +175,7 @@ class RespStore:
         """Apply settlements, then claim."""
         if wants.limit > 0:
             self._listener.looked()
-        remote = [one for one in settlements if one.kind in REMOTE]
-        local = [one for one in settlements if one.kind not in REMOTE] if remote else settlements
-        places = self._held.setdefault(lease, {})
-        words = [lease, seq, *exchange_words(local, wants, self._served, places)]
-        answer = await self._caller.run_words("exchange", words)
-        if answer[0] == -1:
-            self._held.pop(lease, None)
-            raise LeaseLost(lease)
-        if answer[0] == -2:
-            raise StaleExchange(lease, seq, answer[1])
-        if answer[0] == 0 and wants.others:
-            self._served = answer[3].decode()
-        for one in local:
-            if one.kind is not Kind.PROGRESS:
-                places.pop(one.id, None)
-        told = read_exchange(answer, places)
-        if remote:
-            rejected = [*told.rejected, *((one.id, one.delivery) for one in remote)]
-            return Exchange(
-                claimed=told.claimed,
-                rejected=rejected,
-                ended=told.ended,
-                cancelled=told.cancelled,
-                next_due_ms=told.next_due_ms,
-                now_ms=told.now_ms,
-            )
-        return told
+        return await self._exchanges.exchange(lease, seq, settlements, wants)
 
     async def renew(self, lease: LeaseId, *, seconds: float) -> Renewal:
         """Let a lease last from now."""
@@ -203,7 +184,7 @@ class RespStore:
     async def close_lease(self, lease: LeaseId) -> None:
         """End a lease and give its jobs back."""
         await self._caller.run("close_lease", lease)
-        self._held.pop(lease, None)
+        self._exchanges.forget(lease)
 
     async def maintain(self, policy: MaintenancePolicy) -> Maintenance:
         """Do a bounded piece of what there is to do; nothing is written if there is nothing."""

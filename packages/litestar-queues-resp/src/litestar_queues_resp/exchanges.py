@@ -1,0 +1,63 @@
+"""Exchanges of the leases that are held in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from litestar_queues_core.errors import LeaseLost, SettlementRefused, StaleExchange
+from litestar_queues_core.ids import LeaseId
+from litestar_queues_core.settlements import Exchange, Kind, Settlement, Wants
+from litestar_queues_resp.calling import Caller
+from litestar_queues_resp.errors import TooLarge
+from litestar_queues_resp.exchanging import REMOTE, Places, exchange_words, read_exchange
+
+_LOST, _STALE, _NEW = -1, -2, 0
+
+
+class Exchanges:
+    """Does exchanges, and remembers where the leases of this process hold their jobs.
+
+    Args:
+        caller: Runs the script.
+    """
+
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+        self._places: dict[LeaseId, Places] = {}
+        self._served = ""
+
+    def forget(self, lease: LeaseId) -> None:
+        """The lease is over."""
+        self._places.pop(lease, None)
+
+    async def exchange(
+        self, lease: LeaseId, seq: int, settlements: Sequence[Settlement], wants: Wants
+    ) -> Exchange:
+        """See :meth:`litestar_queues_core.protocols.Store.exchange`."""
+        remote = [one for one in settlements if one.kind in REMOTE]
+        local = [one for one in settlements if one.kind not in REMOTE] if remote else settlements
+        answer = await self._ask(lease, seq, local, wants)
+        places = self._places.setdefault(lease, {})
+        for one in local:
+            if one.kind is not Kind.PROGRESS:
+                places.pop(one.id, None)
+        if answer[0] == _NEW and wants.others:
+            self._served = str(answer[3], "utf-8")
+        return read_exchange(answer, places, [(one.id, one.delivery) for one in remote])
+
+    async def _ask(
+        self, lease: LeaseId, seq: int, settlements: Sequence[Settlement], wants: Wants
+    ) -> list[Any]:
+        words = exchange_words(settlements, wants, self._served, self._places.get(lease, {}))
+        try:
+            answer: list[Any] = await self._caller.run_words("exchange", [lease, seq, *words])
+        except TooLarge as error:
+            guilty = [one.id for one in settlements if len(one.value or b"") >= error.most]
+            raise SettlementRefused(guilty or None, str(error)) from error
+        if answer[0] == _LOST:
+            self.forget(lease)
+            raise LeaseLost(lease)
+        if answer[0] == _STALE:
+            raise StaleExchange(lease, seq, answer[1])
+        return answer
