@@ -40,6 +40,7 @@ nitpick_ignore_regex = [
     (r"py:.*", r"(.*\.)?(P|R|R_co|T)(\.(args|kwargs))?"),  # type variables
     (r"py:.*", r"(.*\.)?(Announcements|Publisher|Registry|Reporter)"),  # internal
     (r"py:.*", r"(.*\.)?(TaskDecorator|RemoteExecutor)"),  # internal
+    (r"py:.*", r"(.*\.)?(Durability|RedisClient|ValkeyClient)"),  # aliases
     (r"py:.*", r"litestar_queues_core\.testing\.conformance\..*"),  # parts of the suite
     (r"py:.*", r"(.*\.)?(SkipTest|timedelta|Abstract\w*ContextManager|Channels\w+|Litestar)"),
 ]
@@ -75,7 +76,15 @@ html_theme_options = {
 }
 
 RECEIVED = {"Task", "AsyncTask", "SyncTask", "TaskCall", "TaskResult", "TaskExecutionContext"}
-FOREIGN = {*sys.stdlib_module_names, *dir(builtins), "click", "litestar", "msgspec"}
+FOREIGN = {
+    *sys.stdlib_module_names,
+    *dir(builtins),
+    "click",
+    "litestar",
+    "msgspec",
+    "redis",
+    "valkey",
+}
 
 
 def resolve(
