@@ -19,8 +19,6 @@ from statistics import median
 from typing import Any
 
 import servers
-from litestar_queues_redis import RedisBackendConfig
-from litestar_queues_resp import RespStore
 from measuring import Figure, percentile, repeat, report
 
 from litestar_queues_core import QueueConfig, QueueService, Worker, task
@@ -28,6 +26,8 @@ from litestar_queues_core.ids import new_lease_id
 from litestar_queues_core.model import Job, WorkerInfo
 from litestar_queues_core.settlements import NOTHING, Kind, Settlement, Wants
 from litestar_queues_core.testing import make_jobs
+from litestar_queues_redis import RedisBackendConfig
+from litestar_queues_resp import RespStore
 
 BATCH = 100
 CONCURRENCY = 100

@@ -17,8 +17,9 @@ p, x, g    hash   of jobs that have been through something: past, attempt record
 e          zset   waiting ids by the instant at which they expire
 k, kt      hash   uniqueness key -> instant, holder, task; zset: keys by instant
 o:<status> list   finished ids in batches, in the order of their ends; n: how many (hash)
-ib, i      zset   all ids by the instant of their enqueue: in batches (ic: how many ids), and what
-                  is left of the oldest; i:<status> those that failed, were cancelled, expired
+io, ib, i  zset   all ids by the instant of their enqueue: a journal (io: its end, text), cut into
+                  pieces (ic: how many ids these have about), and what is left of the oldest;
+                  i:<status> those that failed, were cancelled, expired
 ev, ei     stream the event log; zset: job, delivery, number and place of each event
 w:<topic>  zset   a marker that was raised; t: inboxes of those who wait for ends; b: inboxes
 ========== ====== ====================================================================

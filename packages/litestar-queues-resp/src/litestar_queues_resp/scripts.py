@@ -29,7 +29,8 @@ CONSTANTS = {
     "CHUNK": 4000,  # arguments of one C function; it takes up to 8000
     "KEPT": KEPT_ATTEMPTS,
     "BIG_BYTES": 1024,  # a completed job whose request is longer does not keep its payload
-    "SPARE": 10_000,  # the index of all jobs may be longer by so many ids than it must
+    "PIECE": 2000,  # the journal of all jobs is cut into pieces of so many bytes
+    "SPARE": 10_000,  # it may be longer by so many ids than it must
     "SOON": 5000,  # a job due within so many ms counts as waiting in its lane
     "MARKER_MS": 60_000,  # a marker that nobody takes goes by itself
     "LANES": 100,  # so many unnamed lanes are looked at in one exchange

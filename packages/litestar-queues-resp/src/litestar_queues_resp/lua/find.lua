@@ -1,35 +1,62 @@
 -- Walks an index backwards from a place (instant of the enqueue, id): how many places it has seen,
 -- the last one, and what matters of the jobs that may fit.
--- ib holds ids by the instant at which they were enqueued together; i what is left of its oldest.
+-- io and ib are the journal of all; i is what is left of what was cut off it.
 
-local index, from, before, count = take(), take(), take(), tonumber(take())
+local index_, from, before, count = take(), take(), take(), tonumber(take())
 local statuses, queue = take(), take()
-local seen, ids, times = 0, {}, {}
+local ids, times, last = {}, {}, nil
 
--- Looks at the members of one index with scores up to *from*; a score is looked at whole.
-local function walk(key)
-  local offset, last = 0, nil
-  while true do
-    local found = call('ZREVRANGEBYSCORE', base .. key, from, '-inf', 'WITHSCORES', 'LIMIT', offset, 50)
-    for i = 1, #found, 2 do
-      local at = found[i + 1]
-      if #ids >= count and at ~= last then return end
-      last = at
-      local together = split(found[i])
-      for n = #together, 1, -1 do
-        local id = together[n]
-        if at ~= from or before == '' or is_below(id, before) then
-          ids[#ids + 1], times[#times + 1] = id, at
-        end
-      end
+-- Sees the ids of an instant, the last one first; false if it is one too many.
+local function see(at, together)
+  if #ids >= count and at ~= last then return false end
+  if from ~= '+inf' and tonumber(at) > tonumber(from) then return true end
+  last = at
+  local ones = split(together)
+  for n = #ones, 1, -1 do
+    if at ~= from or before == '' or is_below(ones[n], before) then
+      ids[#ids + 1], times[#times + 1] = ones[n], at
     end
-    if #found < 100 then return end
+  end
+  return true
+end
+
+local function see_piece(piece)
+  local groups = groups_of(piece)
+  for i = #groups, 1, -1 do
+    if not see(groups[i][1], groups[i][2]) then return false end
+  end
+  return true
+end
+
+-- Walks down an index; an instant is looked at whole.
+local function walk(key, look_at)
+  local offset = 0
+  while true do
+    local found = call(
+      'ZREVRANGEBYSCORE', base .. key, from, '-inf', 'WITHSCORES', 'LIMIT', offset, 50
+    )
+    for i = 1, #found, 2 do
+      if not look_at(found[i], found[i + 1]) then return false end
+    end
+    if #found < 100 then return true end
     offset = offset + 50
   end
 end
 
-walk(index)
-if index == 'ib' and #ids < count then walk('i') end
+local function walk_journal()
+  if not see_piece(call('GET', base .. 'io') or '') then return end
+  if from ~= '+inf' then  -- the piece that reaches beyond
+    local found = call('ZRANGEBYSCORE', base .. 'ib', '(' .. from, '+inf', 'LIMIT', 0, 1)
+    if found[1] and not see_piece(found[1]) then return end
+  end
+  if walk('ib', see_piece) then walk('i', function(id, at) return see(at, id) end) end
+end
+
+if index_ == 'ib' then
+  walk_journal()
+else
+  walk(index_, function(id, at) return see(at, id) end)
+end
 
 local blobs, fitting, requests, places = fields(base .. 'j', ids), {}, {}, {}
 for i, id in ipairs(ids) do

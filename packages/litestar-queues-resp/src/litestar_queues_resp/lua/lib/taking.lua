@@ -10,10 +10,26 @@ local function status_of(id)
   return owners({id})[id] and 2 or 0
 end
 
--- Makes jobs that were enqueued together known to those who look through all.
+-- The index of all jobs: a journal of those that were enqueued together, as instant (8 bytes),
+-- number (2), ids; cut into pieces, each known by its last instant.
 local function index(ids)
-  call('ZADD', base .. 'ib', whole(now), ids)
-  call('INCRBY', base .. 'ic', #ids / 16)
+  local size = call('APPEND', base .. 'io', pack('>I8H', now, #ids / 16) .. ids)
+  if size >= PIECE then
+    call('ZADD', base .. 'ib', whole(now), call('GET', base .. 'io'))
+    call('DEL', base .. 'io')
+    call('INCRBY', base .. 'ic', math.floor(size / 16))
+  end
+end
+
+-- Returns the groups of a piece, in their order: instant and ids.
+local function groups_of(piece)
+  local groups, at = {}, 1
+  while at < #piece do
+    local instant, number = unpack_bytes('>I8H', piece, at)
+    groups[#groups + 1] = {whole(instant), sub(piece, at + 10, at + 9 + 16 * number)}
+    at = at + 10 + 16 * number
+  end
+  return groups
 end
 
 -- An instant as it is sent: '' is now, '+5' in five milliseconds, else absolute.
