@@ -1,7 +1,7 @@
 """Our store on Redis or Valkey: against a floor, on the server's account, and as it fills.
 
-Every measurement has a private server with an append-only file, synced each second.  The floor sends
-the commands of a worker, recorded in batches of 100, with the same client, and runs no job.
+Every measurement has a private server with an append-only file, synced each second.  The floor
+sends the commands of a worker, recorded in batches of 100, with the same client, and runs no job.
 """
 
 from __future__ import annotations

@@ -123,6 +123,63 @@ async def test_the_end_of_a_job_is_told_to_each_process_that_waits_for_it(
     assert [await end for end in ends] == [True, True]
 
 
+async def test_who_waits_again_at_once_for_the_end_of_a_job_hears_of_it(
+    stores: list[RespStore],
+) -> None:
+    here, _, producer = stores
+    for _ in range(10):
+        job = make_job()
+        await producer.enqueue([job])
+        assert not await here.wait([f"job:{job.id}"], 0.001)
+        again = asyncio.create_task(here.wait([f"job:{job.id}"], LONG))
+        await asyncio.sleep(0.01)
+        await producer.cancel([job.id], running=False)
+
+        assert await again
+
+
+async def test_a_process_that_is_full_leaves_news_of_several_lanes_to_others(
+    stores: list[RespStore],
+) -> None:
+    full, idle, producer = stores
+    claimer = await Claimer(full).open()
+    await producer.enqueue(make_jobs(2, queue="a"))
+    assert len(await claimer.claim(1, lanes=[("a", 1), ("b", 1)], others=0)) == 1
+    busy = [await resting(full, f"lane:{name}") for name in "ab"]
+    waits = [await resting(idle, f"lane:{name}") for name in "ab"]
+
+    await producer.enqueue([make_job(queue="a"), make_job(queue="b")])
+
+    assert [await one for one in waits] == [True, True]
+    for one in busy:
+        one.cancel()
+
+
+async def test_a_lane_that_was_not_looked_at_is_told_to_others(stores: list[RespStore]) -> None:
+    here, there, producer = stores
+    await producer.enqueue(make_jobs(2, queue="a") + make_jobs(5, queue="b"))
+    assert await there.wait(["lane:b"], LONG)
+    assert await there.wait(["lane:*"], LONG)
+    claimer = await Claimer(here).open()
+    idle = await resting(there, "lane:*")
+
+    assert len(await claimer.claim(2, lanes=[("a", 2)], others=2)) == 2
+
+    assert await idle
+
+
+async def test_work_that_one_process_cannot_do_is_told_to_the_next(stores: list[RespStore]) -> None:
+    here, there, producer = stores
+    claimer = await Claimer(here).open()
+    await producer.enqueue([make_job(execution_backend="gpu")])
+    assert await here.wait(["lane:*"], LONG)
+    idle = await resting(there, "lane:*")
+
+    assert not await claimer.claim(10)
+
+    assert await idle
+
+
 async def test_a_job_that_has_ended_is_not_waited_for(stores: list[RespStore]) -> None:
     here, there, _ = stores
     job = make_job()

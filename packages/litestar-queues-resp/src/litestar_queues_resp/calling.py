@@ -38,12 +38,14 @@ class Caller:
         client: Sends them.
         key: What the names of all keys begin with.
         offset_ms: How far the clock of this store is ahead of the server's; for tests.
+        written: A command that writes something, so that a connection can wait until that is safe.
     """
 
     def __init__(self, client: Client, prefix: str) -> None:
         self.client = client
         self.key: str = namespace(prefix)
         self.offset_ms: int = 0
+        self.written: Sequence[Word] = ("SET", f"{self.key}:u", 1)
 
     async def run(self, name: str, *args: Word) -> Any:
         """Run a script; raises like :meth:`Client.call`."""

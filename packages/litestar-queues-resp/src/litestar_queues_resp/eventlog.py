@@ -44,6 +44,8 @@ class EventLog:
         """Return events that match, and where to go on."""
         place = after or ""
         _check(filters, place)
+        if limit <= 0:
+            return [], after
         try:
             job = raw_id(filters["job"]) if "job" in filters else b""
         except ValueError:

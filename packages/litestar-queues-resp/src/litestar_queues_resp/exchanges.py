@@ -7,10 +7,12 @@ from typing import Any
 
 from litestar_queues_core.errors import LeaseLost, SettlementRefused, StaleExchange
 from litestar_queues_core.ids import LeaseId
-from litestar_queues_core.settlements import Exchange, Kind, Settlement, Wants
+from litestar_queues_core.settlements import NOTHING, Exchange, Kind, Settlement, Wants
 from litestar_queues_resp.calling import Caller
+from litestar_queues_resp.client import Word
 from litestar_queues_resp.errors import TooLarge
 from litestar_queues_resp.exchanging import REMOTE, Places, exchange_words, read_exchange
+from litestar_queues_resp.taking import UNENCODABLE
 
 _LOST, _STALE, _NEW = -1, -2, 0
 
@@ -26,6 +28,7 @@ class Exchanges:
         self._caller = caller
         self._places: dict[LeaseId, Places] = {}
         self._served = ""
+        self._turn = 0
 
     def forget(self, lease: LeaseId) -> None:
         """The lease is over."""
@@ -49,9 +52,12 @@ class Exchanges:
     async def _ask(
         self, lease: LeaseId, seq: int, settlements: Sequence[Settlement], wants: Wants
     ) -> list[Any]:
-        words = exchange_words(settlements, wants, self._served, self._places.get(lease, {}))
+        words = self._words(lease, settlements, wants)
+        self._turn += 1
         try:
-            answer: list[Any] = await self._caller.run_words("exchange", [lease, seq, *words])
+            answer: list[Any] = await self._caller.run_words(
+                "exchange", [lease, seq, self._turn, *words]
+            )
         except TooLarge as error:
             guilty = [one.id for one in settlements if len(one.value or b"") >= error.most]
             raise SettlementRefused(guilty or None, str(error)) from error
@@ -61,3 +67,22 @@ class Exchanges:
         if answer[0] == _STALE:
             raise StaleExchange(lease, seq, answer[1])
         return answer
+
+    def _words(
+        self, lease: LeaseId, settlements: Sequence[Settlement], wants: Wants
+    ) -> Sequence[Word]:
+        places = self._places.get(lease, {})
+        try:
+            return exchange_words(settlements, wants, self._served, places)
+        except UNENCODABLE as error:
+            guilty = [one.id for one in settlements if not _has_place(one)]
+            raise SettlementRefused(guilty or None, str(error)) from error
+
+
+def _has_place(one: Settlement) -> bool:
+    """Return whether the layout has a place for all that a settlement says."""
+    try:
+        exchange_words([one], NOTHING, "", {})
+    except UNENCODABLE:
+        return False
+    return True

@@ -52,6 +52,9 @@ class Place(NamedTuple):
 Places = dict[JobId, Place]
 _NOWHERE = Place()
 
+MOST = 10_000
+"""More are not claimed at once: a claim counts its jobs in two bytes."""
+
 
 def exchange_words(
     settlements: Sequence[Settlement], wants: Wants, after: str, places: Places
@@ -71,7 +74,7 @@ def exchange_words(
                 words += _completed(part, places)
         else:
             words += chain.from_iterable(_one(one, places) for one in group)
-    words += ("end", wants.limit, wants.others, wants.suspects, after, len(wants.lanes))
+    words += ("end", min(wants.limit, MOST), wants.others, wants.suspects, after, len(wants.lanes))
     for lane, cap in wants.lanes:
         words += (lane, cap)
     words += (len(wants.executors), *wants.executors)
@@ -154,7 +157,7 @@ def failure_text(failure: Failure) -> str:
         "message": failure.message,
         "traceback": failure.traceback,
     }
-    return _encode({name: text for name, text in said.items() if text})[1:]
+    return _encode({name: text for name, text in said.items() if text or name == "outcome"})[1:]
 
 
 def read_exchange(

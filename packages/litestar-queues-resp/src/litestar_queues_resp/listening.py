@@ -1,8 +1,8 @@
 """Waiting for topics on a connection of its own.
 
 The server keeps a marker for each topic that was raised.  One process takes it; if that leaves work
-behind, it raises the topic again, and if it has no room for work, it passes the topic on.  The ends
-of jobs are told to an inbox of this process.
+behind, it raises the topic again.  A process that has no room for work does not listen for any, or
+passes on what it has heard.  The ends of jobs are told to an inbox of this process.
 """
 
 from __future__ import annotations
@@ -24,7 +24,10 @@ PASSED_ON = 0.1
 """Whoever has heard of work and has not looked for it within so many seconds has no room for it."""
 
 DEAF = 0.5
-"""So many seconds it then leaves the news to others."""
+"""So many seconds whoever has no room leaves news to others; twice as many the next time."""
+
+LAST_WORDS = 1.0
+"""Seconds that closing a store may take to tell others what it will not hear any more."""
 
 JOB, LANE = "job:", "lane:"
 
@@ -38,12 +41,15 @@ class Listener:
 
     def __init__(self, caller: Caller) -> None:
         self._caller = caller
+        self._loop = asyncio.get_running_loop()
         self._inbox = secrets.token_hex(8)
         self._waiting: dict[str, set[asyncio.Future[bool]]] = {}
         self._blocked: frozenset[str] | None = None
         self._task: asyncio.Task[None] | None = None
         self._changes: set[asyncio.Task[None]] = set()
-        self._owed: asyncio.TimerHandle | None = None
+        self._watching = asyncio.Lock()
+        self._owed: dict[str, asyncio.TimerHandle] = {}
+        self._deaf_for = DEAF
         self._deaf_until = 0.0
         self._stopped = False
 
@@ -53,11 +59,10 @@ class Listener:
         Raises:
             StoreUnavailable: The connection was lost; a signal may have been, too.
         """
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[bool] = loop.create_future()
+        future: asyncio.Future[bool] = self._loop.create_future()
         for topic in topics:
             self._waiting.setdefault(topic, set()).add(future)
-        timer = loop.call_later(timeout, _resolve, future)
+        timer = self._loop.call_later(timeout, _resolve, future)
         jobs = _raw_ids(topics)
         try:
             if topics:
@@ -68,41 +73,59 @@ class Listener:
         finally:
             timer.cancel()
             self._leave(future, topics)
-            self._unwatch(jobs)
+            if jobs and not self._stopped:
+                self._do(self._unwatch(jobs))
 
-    def looked(self) -> None:
+    def looks(self) -> None:
         """Somebody here looks for work."""
-        if self._owed is not None:
-            self._owed.cancel()
-            self._owed = None
+        for timer in self._owed.values():
+            timer.cancel()
+        self._owed.clear()
+
+    def found(self, *, room: bool) -> None:
+        """Somebody here has looked for work, and has *room* for more, or not."""
+        was_deaf = self._is_deaf()
+        if room:
+            self._deaf_for, self._deaf_until = DEAF, 0.0
+        else:
+            self._deaf_until = self._loop.time() + DEAF
+        if was_deaf == room and self._blocked is not None:
+            self._reconsider()
 
     async def stop(self) -> None:
         """Stop listening; those who still wait are told that the store is closed."""
         self._stopped = True
-        self.looked()
+        self.looks()
+        lanes = [topic for topic in self._blocked or () if topic.startswith(LANE)]
         tasks = [task for task in (self._task, *self._changes) if task is not None]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         self._fail(StoreUnavailable("this store has been closed"))
+        if lanes:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LAST_WORDS):
+                    await self._try(("notify", *lanes))
 
     async def _watch(self, jobs: list[bytes], future: asyncio.Future[bool]) -> None:
-        ended = await self._caller.run("watch", self._inbox, b"".join(jobs))
+        async with self._watching:
+            ended = await self._caller.run("watch", self._inbox, b"".join(jobs))
         if ended and not future.done():
             future.set_result(True)
 
-    def _unwatch(self, jobs: list[bytes]) -> None:
-        left = [raw for raw in jobs if f"{JOB}{text_id(raw)}" not in self._waiting]
-        if left and not self._stopped:
-            self._change(("unwatch", self._inbox, b"".join(left)))
+    async def _unwatch(self, jobs: list[bytes]) -> None:
+        async with self._watching:  # somebody may wait for the same job again by then
+            left = [raw for raw in jobs if f"{JOB}{text_id(raw)}" not in self._waiting]
+            if left:
+                await self._try(("unwatch", self._inbox, b"".join(left)))
 
-    def _change(self, *calls: tuple[str | bytes, ...]) -> None:
-        """Run scripts, one after the other, whose outcome nobody waits for."""
-        task = asyncio.create_task(self._try(calls))
+    def _do(self, change: Any) -> None:
+        """Do something for whose end nobody waits."""
+        task = asyncio.create_task(change)
         self._changes.add(task)
         task.add_done_callback(self._changes.discard)
 
-    async def _try(self, calls: Sequence[tuple[str | bytes, ...]]) -> None:
+    async def _try(self, *calls: Sequence[str | bytes]) -> None:
         with suppress(QueueError):  # a hint that is lost costs time, and no more
             for name, *words in calls:
                 await self._caller.run(str(name), *words)
@@ -111,12 +134,18 @@ class Listener:
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run())
         elif self._blocked is not None and not self._topics() <= self._blocked:
-            self._blocked = None
-            self._change(("poke", self._inbox))
+            self._reconsider()
+
+    def _reconsider(self) -> None:
+        """Let the call that blocks end, so that the next one waits for what is wanted now."""
+        self._blocked = None
+        self._do(self._try(("poke", self._inbox)))
+
+    def _is_deaf(self) -> bool:
+        return self._loop.time() < self._deaf_until
 
     def _topics(self) -> set[str]:
-        deaf = asyncio.get_running_loop().time() < self._deaf_until
-        unheard = (JOB, LANE) if deaf else (JOB,)
+        unheard = (JOB, LANE) if self._is_deaf() else (JOB,)
         return {topic for topic in self._waiting if not topic.startswith(unheard)}
 
     async def _run(self) -> None:
@@ -131,16 +160,16 @@ class Listener:
                 self._blocked = None
             if taken is not None:
                 self._heard(taken)
-                for _ in range(3):  # whoever was woken may wait again at once
-                    await asyncio.sleep(0)
+            for _ in range(3):  # whoever was woken may wait again at once
+                await asyncio.sleep(0)
 
     async def _take(self, topics: Collection[str]) -> str | None:
         """Return the topic that was raised first; ``None`` if none was for some seconds."""
         key = self._caller.key
         inbox = f"{key}:b:{self._inbox}"
         keys = [inbox, *(f"{key}:w:{topic}" for topic in topics)]
-        deaf = self._deaf_until - asyncio.get_running_loop().time()
-        longest = min(LONGEST, deaf) if deaf > 0 else LONGEST
+        deaf = self._deaf_until - self._loop.time()
+        longest = min(LONGEST, deaf + 0.001) if deaf > 0 else LONGEST
         answer: Any = await self._caller.client.block(
             "BZPOPMIN", *keys, f"{longest:.3f}", seconds=longest
         )
@@ -154,19 +183,18 @@ class Listener:
         woken = self._wake(topic)
         if not topic.startswith(LANE):
             return
-        if woken:
-            self.looked()
-            loop = asyncio.get_running_loop()
-            self._owed = loop.call_later(PASSED_ON, self._pass_on, topic)
-        else:
-            self._change(("notify", topic))  # whoever waited here has left: it is for others
+        if not woken:  # whoever waited here has left: it is for others
+            self._do(self._try(("notify", topic)))
+        elif topic not in self._owed:
+            self._owed[topic] = self._loop.call_later(PASSED_ON, self._pass_on, topic)
 
     def _pass_on(self, topic: str) -> None:
         """Nobody here has looked for work: let others."""
-        self._owed = None
-        self._deaf_until = asyncio.get_running_loop().time() + DEAF
+        del self._owed[topic]
+        self._deaf_until = self._loop.time() + self._deaf_for
+        self._deaf_for = min(2 * self._deaf_for, LONGEST)
         self._blocked = None
-        self._change(("poke", self._inbox), ("notify", topic))
+        self._do(self._try(("poke", self._inbox), ("notify", topic)))
 
     def _wake(self, topic: str) -> bool:
         futures = self._waiting.pop(topic, set())

@@ -36,6 +36,8 @@ CONSTANTS = {
     "LANES": 100,  # so many unnamed lanes are looked at in one exchange
     "PROMOTED": 500,  # so many scheduled jobs at most are promoted by one exchange
     "CHAIN_MS": 50,  # a worker that leaves work behind says so no more often
+    "FOREIGN_MS": 1000,  # nor one that leaves work behind which it cannot do
+    "ROUNDS": 8,  # so often one exchange looks for jobs of a lane that have not expired
     "BUSY_MS": 1000,  # a busy lease is extended no more often
     "KEPT_MS": 60_000,  # no job is pruned so soon after its end
     "DEAD_MS": 86_400_000,  # a dead lease is remembered for so long

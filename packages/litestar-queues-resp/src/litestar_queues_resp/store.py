@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Generator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from litestar_queues_core.errors import (
     LeaseLost,
@@ -37,13 +37,22 @@ from litestar_queues_resp.eventlog import EventLog
 from litestar_queues_resp.exchanges import Exchanges
 from litestar_queues_resp.layout import STATUSES, VERSION, key_bytes, raw_id, text_id
 from litestar_queues_resp.listening import Listener
-from litestar_queues_resp.taking import loser, read_taken, request_words, sorted_out
+from litestar_queues_resp.taking import (
+    UNENCODABLE,
+    batches,
+    loser,
+    read_taken,
+    request_words,
+    sorted_out,
+)
 from litestar_queues_resp.upkeep import Upkeep
+
+T = TypeVar("T")
 
 Durability = Literal["server", "aof", "replicas"]
 
 JOBS_AT_ONCE = 500
-"""A larger batch is taken by several scripts, so that others are not kept waiting."""
+"""More are looked at by several scripts, so that others are not kept waiting."""
 
 DURABLE_MS = 5000
 """So long a confirmation of the disk or of a replica is waited for."""
@@ -119,20 +128,24 @@ class RespStore:
         """See :meth:`litestar_queues_core.protocols.Store.enqueue`, as for all that follows."""
         fit, refused = sorted_out(jobs)
         answers: list[Enqueued] = []
-        for start in range(0, len(fit), JOBS_AT_ONCE):
-            answers += await self._take(fit[start : start + JOBS_AT_ONCE])
+        for part in batches(fit):
+            answers += await self._take(part)
         if len(answers) == len(jobs):
             return answers
         taken = {job.id: answer for job, answer in zip(fit, answers, strict=True)} | refused
         return [taken[job.id] for job in jobs]
 
     async def _take(self, jobs: Sequence[NewJob]) -> list[Enqueued]:
-        """Enqueue jobs; one that is too large harms no neighbour."""
+        """Enqueue jobs; one that cannot be kept harms no neighbour."""
         try:
             return await self._enqueue(jobs)
         except TooLarge as error:
             if len(jobs) == 1:
                 return [Enqueued(jobs[0].id, False, None, error)]
+        except UNENCODABLE as error:
+            if len(jobs) == 1:
+                refusal = StoreError(f"job {jobs[0].id} cannot be kept: {error}")
+                return [Enqueued(jobs[0].id, False, None, refusal)]
         return [answer for job in jobs for answer in await self._take([job])]
 
     async def _enqueue(self, jobs: Sequence[NewJob]) -> list[Enqueued]:
@@ -140,7 +153,9 @@ class RespStore:
         if not self._confirm:
             return read_taken(jobs, ordered, await self._caller.run_words("enqueue", words))
         self._doubtful.update(job.id for job in jobs)
-        answer, confirmed = await self._caller.run_then("enqueue", words, self._confirm)
+        answer, _, confirmed = await self._caller.run_then(
+            "enqueue", words, self._caller.written, self._confirm
+        )
         self._check(confirmed)
         self._doubtful.difference_update(job.id for job in jobs)
         return read_taken(jobs, ordered, answer)
@@ -173,9 +188,12 @@ class RespStore:
         self, lease: LeaseId, seq: int, settlements: Sequence[Settlement], wants: Wants
     ) -> Exchange:
         """Apply settlements, then claim."""
-        if wants.limit > 0:
-            self._listener.looked()
-        return await self._exchanges.exchange(lease, seq, settlements, wants)
+        if wants.limit <= 0:
+            return await self._exchanges.exchange(lease, seq, settlements, wants)
+        self._listener.looks()
+        answer = await self._exchanges.exchange(lease, seq, settlements, wants)
+        self._listener.found(room=len(answer.claimed) < wants.limit)
+        return answer
 
     async def renew(self, lease: LeaseId, *, seconds: float) -> Renewal:
         """Let a lease last from now."""
@@ -198,8 +216,8 @@ class RespStore:
         return await browsing.get(self._caller, ids)
 
     async def _confirm_now(self, ids: Collection[JobId]) -> None:
-        """Wait until what this connection writes now, and so all before it, is safe."""
-        _, confirmed = await self._caller.run_then("settle_writes", (), self._confirm)
+        """Wait until what is written now, and so all before it, is safe."""
+        _, confirmed = await self.client.together(self._caller.written, self._confirm)
         self._check(confirmed)
         self._doubtful.difference_update(ids)
 
@@ -212,11 +230,9 @@ class RespStore:
             except ValueError:
                 known.append(b"\0" * 16)
         outcomes: list[CancelOutcome] = []
-        for start in range(0, len(known), JOBS_AT_ONCE):
-            part = b"".join(known[start : start + JOBS_AT_ONCE])
-            outcomes += [
-                _OUTCOMES[code] for code in await self._caller.run("cancel", int(running), part)
-            ]
+        for part in _parts(known):
+            codes: list[int] = await self._caller.run("cancel", int(running), b"".join(part))
+            outcomes += [_OUTCOMES[code] for code in codes]
         return outcomes
 
     async def find(self, query: JobQuery) -> Page:
@@ -230,21 +246,21 @@ class RespStore:
     async def revive(self, ids: Sequence[JobId]) -> Sequence[Enqueued]:
         """Make finished jobs pending again."""
         known = {job.id: job for job in await browsing.get(self._caller, ids) if job is not None}
-        asked = [job_id for job_id in ids if job_id in known]
-        words: list[Word] = [b"".join(map(raw_id, asked))]
-        words += [known[job_id].task for job_id in asked]
-        told: list[Sequence[Any]] = await self._caller.run("revive", *words) if asked else []
-        answers = {
-            job_id: _revival(known[job_id], answer)
-            for job_id, answer in zip(asked, told, strict=True)
-        }
+        answers: dict[JobId, Enqueued] = {}
+        for part in _parts(list(known.values())):
+            words: list[Word] = [b"".join([raw_id(job.id) for job in part])]
+            words += [job.task for job in part]
+            told: list[Sequence[Any]] = await self._caller.run("revive", *words)
+            for job, answer in zip(part, told, strict=True):
+                answers[job.id] = _revival(job, answer)
         return [answers.get(job_id) or _unknown(job_id) for job_id in ids]
 
     async def release_keys(self, keys: Sequence[str]) -> Sequence[bool]:
         """Free keys whatever their rule."""
-        if not keys:
-            return []
-        return [bool(one) for one in await self._caller.run("release_keys", *map(key_bytes, keys))]
+        held: list[bool] = []
+        for part in _parts(keys):
+            held += map(bool, await self._caller.run("release_keys", *map(key_bytes, part)))
+        return held
 
     async def wait(self, topics: Collection[str], timeout: float) -> bool:
         """Rest until one of *topics* is raised (true) or the time is over (false)."""
@@ -252,8 +268,8 @@ class RespStore:
 
     async def notify(self, topics: Collection[str]) -> None:
         """Raise *topics*."""
-        if topics:
-            await self._caller.run("notify", *topics)
+        for part in _parts(list(topics)):
+            await self._caller.run("notify", *part)
 
     async def append_events(self, events: Sequence[Event]) -> None:
         """Keep events."""
@@ -291,6 +307,12 @@ class RespKeeper:
     def close_lease(self, lease: LeaseId) -> None:
         """End a lease and give its jobs back."""
         self._caller.run_blocking(self._client, "close_lease", lease)
+
+
+def _parts(items: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Yield *items* in parts that one script may take."""
+    for start in range(0, len(items), JOBS_AT_ONCE):
+        yield items[start : start + JOBS_AT_ONCE]
 
 
 def _renewal(answer: Any) -> Renewal:

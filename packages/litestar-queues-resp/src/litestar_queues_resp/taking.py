@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from operator import attrgetter
@@ -13,9 +14,6 @@ from litestar_queues_core.model import NewJob, Status
 from litestar_queues_core.settlements import Enqueued
 from litestar_queues_resp.client import Word
 from litestar_queues_resp.layout import (
-    EXPIRES,
-    KEY,
-    META,
     STATUSES,
     flags_of,
     key_bytes,
@@ -26,7 +24,11 @@ from litestar_queues_resp.layout import (
     text_id,
 )
 
-_SPECIAL = KEY | EXPIRES | META
+UNENCODABLE = (struct.error, OverflowError, ValueError)
+"""What is raised for a value that has no place in the layout."""
+
+JOBS_AT_ONCE, BYTES_AT_ONCE = 500, 8 * 2**20
+"""A larger batch is taken by several scripts, so that others are not kept waiting."""
 
 
 def request_words(jobs: Sequence[NewJob]) -> tuple[list[NewJob], list[Word]]:
@@ -114,10 +116,24 @@ def sorted_out(jobs: Sequence[NewJob]) -> tuple[list[NewJob], dict[JobId, Enqueu
     fit: dict[JobId, NewJob] = {}
     for job in jobs:
         try:
-            raw_id(job.id)
+            proper = text_id(raw_id(job.id)) == job.id
         except ValueError:
-            error = StoreError(f"the id of a job must be a UUID, not {job.id!r}")
-            refused[job.id] = Enqueued(job.id, False, None, error)
-        else:
+            proper = False
+        if proper:
             fit.setdefault(job.id, job)
+        else:
+            error = StoreError(f"the id of a job must be a UUID in its usual form, not {job.id!r}")
+            refused[job.id] = Enqueued(job.id, False, None, error)
     return list(fit.values()), refused
+
+
+def batches(jobs: Sequence[NewJob]) -> Iterator[Sequence[NewJob]]:
+    """Yield *jobs* in batches that one script may take."""
+    start = size = 0
+    for place, job in enumerate(jobs):
+        size += len(job.payload)
+        if place > start and (size > BYTES_AT_ONCE or place - start == JOBS_AT_ONCE):
+            yield jobs[start:place]
+            start, size = place, len(job.payload)
+    if jobs:
+        yield jobs[start:]

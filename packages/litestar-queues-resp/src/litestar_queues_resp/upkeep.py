@@ -19,6 +19,9 @@ from litestar_queues_resp.reading import read_request, seen_job
 AT_ONCE = 250
 """So many jobs at most are moved by one script, so that others are not kept waiting."""
 
+_CANCELLED_SINCE = 2
+_LEASES = 100
+
 KEPT = 60.0
 """No job is pruned within so many seconds of its end, so that it can still be asked about."""
 
@@ -56,7 +59,7 @@ class Upkeep:
         now_ms, due_ms, late, lost, expired, due, keys, old, gone, long = await self._survey()
         rescue = self._policy.rescue
         if rescue and late:
-            await self._run("mark_dead")
+            await self._mark_dead()
         steps: list[tuple[bool, Callable[[int], Awaitable[_Done]]]] = [
             (rescue and bool(late or lost), self._rescue),
             (bool(expired), self._expire),
@@ -79,6 +82,12 @@ class Upkeep:
             next_due_ms=due_ms if due_ms >= 0 else None,
             now_ms=now_ms,
         )
+
+    async def _mark_dead(self) -> None:
+        while await self._run("mark_dead", _LEASES) == _LEASES:
+            if time.monotonic() > self._stop:
+                self._more = True
+                return
 
     async def _survey(self) -> list[int]:
         found: list[int] = await self._run("survey", *self._limits)
@@ -104,7 +113,7 @@ class Upkeep:
     async def _give_back(
         self, lease: bytes, worker: bytes, ids: Sequence[bytes], views: Sequence[Any]
     ) -> list[Moved]:
-        jobs = [seen_job(raw, view) for raw, view in zip(ids, views, strict=True)]
+        jobs = [seen_job(raw, view) for raw, view in zip(ids, views, strict=True) if view]
         statuses = [
             rescued_status(
                 rescues=job.rescues,
@@ -118,7 +127,13 @@ class Upkeep:
             words += _given_back(job, status, worker.decode())
         applied = await self._run("give_back", *words)
         return [
-            Moved(id=job.id, task=job.task, queue=job.queue, old=Status.RUNNING, new=status)
+            Moved(
+                id=job.id,
+                task=job.task,
+                queue=job.queue,
+                old=Status.RUNNING,
+                new=Status.CANCELLED if was == _CANCELLED_SINCE else status,
+            )
             for job, status, was in zip(jobs, statuses, applied, strict=True)
             if was
         ]

@@ -35,9 +35,12 @@ for _, one in ipairs(left) do
     end
   elseif lasting[id] then
     answers[i] = 1
-  else  -- it has expired as it was about to be handed out
+  elseif flagged(one[3], EXPIRES) and expires_of(one[3]) <= now then
+    -- It has expired as it was about to be handed out.
     answers[i], lasting[id] = 2, true
     finish_past(id, one[3], one[4], CANCELLED, '')
+  else
+    answers[i] = 4
   end
 end
 close_ends()

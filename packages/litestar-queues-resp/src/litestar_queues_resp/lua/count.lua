@@ -18,8 +18,8 @@ for _, lane in ipairs(call('ZRANGE', base .. 'd', 0, -1)) do
   scheduled[#scheduled + 1] = {lane, call('ZCARD', base .. 's:' .. lane)}
 end
 local running, leases = {}, {}
-local function see(set, dead)
-  local found = call('ZRANGE', base .. set, 0, -1, 'WITHSCORES')
+local function see(set, dead, most)
+  local found = call('ZREVRANGE', base .. set, 0, most, 'WITHSCORES')
   for i = 1, #found, 2 do
     local lease = found[i]
     local number = 0
@@ -32,8 +32,8 @@ local function see(set, dead)
     leases[#leases + 1] = {lease, about, number, whole(tonumber(found[i + 1]) - now), dead}
   end
 end
-see('a', 0)
-see('z', 1)
+see('a', 0, -1)
+see('z', 1, 99)
 local runs = {}
 for lane, number in pairs(running) do runs[#runs + 1] = {lane, number} end
 return {now, call('HGETALL', base .. 'rn'), scheduled, runs, call('HGETALL', base .. 'n'), leases, oldest}

@@ -5,10 +5,14 @@ local ids = call('ZRANGEBYSCORE', base .. 'e', '-inf', whole(now), 'LIMIT', 0, t
 local moved = {}
 for i, blob in ipairs(fields(base .. 'j', ids)) do
   local id = ids[i]
-  local past = past_of(id, blob)
-  local old = unplace(id, blob, past) or 0
-  finish_past(id, blob, past, EXPIRED, '')
-  moved[i] = {id, old, without_payload(blob)}
+  if blob then
+    local past = past_of(id, blob)
+    local old = unplace(id, blob, past) or 0
+    finish_past(id, blob, past, EXPIRED, '')
+    moved[#moved + 1] = {id, old, without_payload(blob)}
+  else
+    call('ZREM', base .. 'e', id)
+  end
 end
 close_ends()
 return moved

@@ -1,5 +1,5 @@
 -- Gives back jobs of a dead lease as was decided, those that it still holds so; answers for each
--- whether it did.
+-- whether it did: 1, or 2 if it ended it since its cancel was requested meanwhile.
 
 may_write()
 local lease, worker, answers = take(), take(), {}
@@ -11,7 +11,9 @@ for i = 1, tonumber(take()) do
   if claim then
     local id = sub(fence, 1, 16)
     held.let_go(claim, place)
-    call('SREM', base .. 'c:' .. lease, id)
+    if call('SREM', base .. 'c:' .. lease, id) == 1 and to == '0' then
+      to, answers[i] = tostring(CANCELLED), 2
+    end
     local blob = call('HGET', base .. 'j', id)
     local past = past_of(id, blob)
     past[1], past[3], past[8] = delivery_of(fence), past[3] + 1, claim.started

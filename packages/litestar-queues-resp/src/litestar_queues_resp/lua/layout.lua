@@ -1,4 +1,5 @@
 -- The version of the layout of these keys: writes ours if there is none, and answers with it.
 
-call('SET', base .. 'v', take(), 'NX')
-return call('GET', base .. 'v')
+local ours, known = take(), call('GET', base .. 'v')
+if not known then call('SET', base .. 'v', ours) end
+return known or ours

@@ -1,8 +1,8 @@
--- Breaks the fences of leases whose time has run out.
+-- Breaks the fences of leases whose time has run out, at most so many; answers how many.
 
 may_write()
 local found = call(
-  'ZRANGEBYSCORE', base .. 'a', '-inf', '(' .. whole(now), 'WITHSCORES', 'LIMIT', 0, 100
+  'ZRANGEBYSCORE', base .. 'a', '-inf', '(' .. whole(now), 'WITHSCORES', 'LIMIT', 0, tonumber(take())
 )
 for i = 1, #found, 2 do
   local lease = found[i]

@@ -1,5 +1,6 @@
 -- Raises topics.
 
+may_write()
 for i = 2, #ARGV do
   local lane = match(ARGV[i], '^lane:(.*)$')
   local id = match(ARGV[i], '^job:(.*)$')

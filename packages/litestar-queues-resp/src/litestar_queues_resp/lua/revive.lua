@@ -7,8 +7,8 @@ local function revive(id, request, ended)
   local past, code, flags = past_of(id, request), byte(ended), byte(request, 2)
   if flagged(request, EXPIRES) then
     request = sub(request, 1, 1) .. char(flags - EXPIRES) .. sub(request, 3, 20) .. sub(request, 29)
-    call('HSET', base .. 'j', id, request)
   end
+  call('HSET', base .. 'j', id, request)  -- first what a server without memory refuses
   past[1], past[8] = unpack_bytes('>I4I8', ended, 2)
   past[2], past[3], past[5] = 0, 0, 0
   call('HDEL', base .. 'f', id)

@@ -1,5 +1,6 @@
 -- Ends that.
 
+may_write()
 local inbox = take()
 local ids = take_ids()
 for i, known in ipairs(fields(base .. 't', ids)) do

@@ -1,5 +1,6 @@
 -- Has the ends of jobs told to an inbox; answers with those that have ended already.
 
+may_write()
 local inbox, ended = take(), {}
 local ids = take_ids()
 for i, record in ipairs(fields(base .. 'f', ids)) do

@@ -3,7 +3,9 @@
 -- {-2, last} for a stale exchange.  A claim: its name, ids, requests, pasts, attempt records; for a
 -- replay also fences with their places, start and lane.
 
-local lease, seq = take(), tonumber(take())
+may_write()  -- a replica has no say in whether a lease stands
+
+local lease, seq, turn = take(), tonumber(take()), tonumber(take())
 local mine, requests, held = base .. 'm:' .. lease, base .. 'c:' .. lease, holdings(held_key(lease))
 local expires = call('ZSCORE', base .. 'a', lease)
 if not expires then return {-1} end
@@ -11,10 +13,8 @@ local standing = call('HMGET', mine, 'seq', 'term', 'worker', 'rejected', 'ended
 local last, term, worker = tonumber(standing[1]), tonumber(standing[2]), standing[3]
 if last and seq < last then return {-2, last} end
 
-may_write()
-
 local function extend(rest)
-  if now - (tonumber(expires) - term) >= rest then
+  if now - (tonumber(expires) - term) >= math.min(rest, term / 3) then
     call('ZADD', base .. 'a', whole(now + term), lease)
   end
 end
@@ -41,7 +41,7 @@ end
 local function requested() return call('SMEMBERS', requests) end
 
 if last == seq then
-  extend(term / 3)
+  extend(term)
   local lists = {standing[4] or '', standing[5] or ''}
   return {1, now, next_due(), '', lists[1], lists[2], requested(), held_jobs(), worker}
 end

@@ -67,7 +67,11 @@ local function settle_one()
   if not claim then
     rejected[#rejected + 1] = fence
   elseif to == 'progress' then
-    call('HSET', base .. 'g', id, sub(value, 2))
+    if value == '' then
+      call('HDEL', base .. 'g', id)
+    else
+      call('HSET', base .. 'g', id, sub(value, 2))
+    end
   else
     held.let_go(claim, place)
     local lane = claim.lane
@@ -85,7 +89,7 @@ local function settle_one()
     else
       local code = struck and CANCELLED or tonumber(to)
       local keep = code == COMPLETED and value ~= '' and not flagged(blob, NO_RESULT)
-      if has or attempts > 0 then write_past(id, past) end
+      if has or attempts + snoozes + put_backs > 0 then write_past(id, past) end
       if flagged(blob, KEY) then release(id, blob) end
       if code == COMPLETED and #blob > BIG_BYTES then drop_payload(id, blob) end
       finish(id, code, record(code, pack('>I4I8', past[1], past[8]), worker, keep and sub(value, 2) or nil))

@@ -10,7 +10,7 @@ end
 for _ = 1, tonumber(take()) do executors[take()] = true end
 
 local has_past, has_errors, first = nil, nil, pack('>I4', 1)
-local full_lane
+local full_lane, foreign_lane, tired  -- a lane in which some are left, and why
 
 -- Takes at most so many ids from the head of a line, and returns them as one text.
 local function take_ids_from(lane, room)
@@ -18,6 +18,9 @@ local function take_ids_from(lane, room)
   local first = call('ZRANGE', line, 0, 0)[1]
   if not first then return '' end
   local found = call('ZRANGE', line, 0, (#first > 16 and 3 or room) - 1, 'WITHSCORES')
+  if #first > 16 and #found == 6 and found[2] == found[6] then
+    found = call('ZRANGEBYSCORE', line, found[2], found[2], 'WITHSCORES', 'LIMIT', 0, 100)
+  end
   local i = 1
   while i < #found and number < room do
     local score, j, many = found[i + 1], i, #found[i] > 16
@@ -73,8 +76,13 @@ end
 
 -- Claims from one lane; returns how many.
 local function take_from(lane, room)
-  local got = 0
+  local got, rounds = 0, 0
   while room > 0 do
+    rounds = rounds + 1
+    if rounds > ROUNDS then
+      tired = true  -- most have expired: the rest of them is for another time
+      break
+    end
     local together = take_ids_from(lane, room)
     local ids = split(together)
     local found = #ids
@@ -87,7 +95,9 @@ local function take_from(lane, room)
     local errors, fences, flags, lost = has_errors and fields(base .. 'x', ids) or {}, {}, {}, nil
     for i = 1, found do
       local blob, delivery, flag = blobs[i], first, '\0'
-      if pasts[i] or byte(blob, 2) ~= 0 or #blob > BIG_BYTES then
+      if not blob then
+        delivery = nil
+      elseif pasts[i] or byte(blob, 2) ~= 0 or #blob > BIG_BYTES then
         delivery, flag = hold(ids[i], blob, pasts[i])
       end
       if delivery then
@@ -123,15 +133,27 @@ local function may_run(home)
   return not caps[home] and (not executor or executors[executor])
 end
 
+-- Lanes that are not named and that we can work on: first those behind the one served last.
 local function ready_others()
-  local lanes = call('ZRANGEBYLEX', base .. 'l', '(' .. after, '+', 'LIMIT', 0, LANES)
-  if #lanes < LANES and after ~= '' then
-    for _, lane in ipairs(call('ZRANGEBYLEX', base .. 'l', '-', '[' .. after, 'LIMIT', 0, LANES)) do
-      lanes[#lanes + 1] = lane
+  local runnable, start, upper = {}, after, '+'
+  for _ = 1, 10 do
+    local from = after == '' and '-' or '(' .. after
+    local lanes = call('ZRANGEBYLEX', base .. 'l', from, upper, 'LIMIT', 0, LANES)
+    for _, lane in ipairs(lanes) do
+      after = lane
+      if may_run(home_of(lane)) then
+        runnable[#runnable + 1] = lane
+      elseif not caps[home_of(lane)] or caps[home_of(lane)] == 0 then
+        foreign_lane = lane
+      end
+    end
+    if #runnable >= LANES then break end
+    if #lanes < LANES then
+      if upper ~= '+' or start == '' then break end
+      after, upper = '', '[' .. start
     end
   end
-  if #lanes > 0 then after = lanes[#lanes] end
-  return lanes
+  return runnable
 end
 
 -- Claims from one lane after the other, at most *most* jobs in all.
@@ -152,25 +174,27 @@ local function take_lanes(lanes, most)
   end
 end
 
-if limit > 0 then
-  promote(PROMOTED)
-  local turn, ordinary, doubtful = #named > 0 and seq % #named or 0, {}, {}
-  for i = 1, #named do
-    local lane = named[(i - 1 + turn) % #named + 1]
-    ordinary[i], doubtful[i] = lane, lane .. '~'
-  end
-  if others > 0 then
-    for _, lane in ipairs(ready_others()) do
-      local home = home_of(lane)
-      if may_run(home) then
-        if home == lane then
-          ordinary[#ordinary + 1] = lane
-        else
-          doubtful[#doubtful + 1] = lane
-        end
-      end
+-- Named lanes and the others come first in turn, and each named one in turn, so that none starves.
+local function claim()
+  local ordinary, doubtful = {}, {}
+  local function add_named()
+    local start = math.floor(turn / 2)
+    for i = 1, #named do
+      local lane = named[(i - 1 + start) % #named + 1]
+      ordinary[#ordinary + 1], doubtful[#doubtful + 1] = lane, lane .. '~'
     end
   end
+  if turn % 2 == 0 then add_named() end
+  for _, lane in ipairs(others > 0 and ready_others() or {}) do
+    local list = home_of(lane) == lane and ordinary or doubtful
+    list[#list + 1] = lane
+  end
+  if turn % 2 == 1 then add_named() end
   if suspects then take_lanes(doubtful, 1) end
   take_lanes(ordinary, limit)
+end
+
+if limit > 0 then
+  promote(PROMOTED)
+  claim()
 end

@@ -48,6 +48,13 @@ local function fields(key, names)
   return values
 end
 
+-- Finds a text where it begins at a multiple of *width*.
+local function find_aligned(text, part, width)
+  local at = string.find(text, part, 1, true)
+  while at and at % width ~= 1 do at = string.find(text, part, at + 1, true) end
+  return at
+end
+
 -- Compares ids by their bytes.
 local function is_below(one, other)
   for at = 1, 16 do

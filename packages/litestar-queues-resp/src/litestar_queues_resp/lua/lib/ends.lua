@@ -88,7 +88,7 @@ local function close_ends()
       call('HINCRBY', base .. 'n', code, #ids)
       if code ~= COMPLETED then
         for i, blob in ipairs(fields(base .. 'j', ids)) do
-          call('ZADD', base .. 'i:' .. code, whole(enqueued_of(blob)), ids[i])
+          if blob then call('ZADD', base .. 'i:' .. code, whole(enqueued_of(blob)), ids[i]) end
         end
       end
       tell(ids)

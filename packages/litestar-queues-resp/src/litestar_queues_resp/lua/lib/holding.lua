@@ -47,8 +47,7 @@ local function holdings(key)
       return not claim.gone[place] and claim or nil, place
     end
     for _, one in pairs(self.load()) do
-      local at = one and string.find(one.fences, fence, 1, true)
-      while at and at % 20 ~= 1 do at = string.find(one.fences, fence, at + 1, true) end
+      local at = one and find_aligned(one.fences, fence, 20)
       if at and not one.gone[(at + 19) / 20] then return one, (at + 19) / 20 end
     end
   end
@@ -109,23 +108,30 @@ local function holders()
   return leases
 end
 
--- Who holds which of *ids*: id -> {lease, fence, start, lane}.
+-- Who holds which of *ids*: id -> {lease, fence, start, lane}.  Looks at all that is held, once.
 local function owners(ids)
-  local found = {}
+  local wanted, found = {}, {}
   if #ids == 0 then return found end
+  for _, id in ipairs(ids) do wanted[id] = true end
   for _, lease in ipairs(holders()) do
     for _, text in ipairs(call('HVALS', held_key(lease))) do
-      for _, id in ipairs(ids) do
-        local at = not found[id] and string.find(text, id, 1, true)
-        if at then
-          local claim = read_claim(text)
-          local place = string.find(claim.fences, id, 1, true)
-          while place and place % 20 ~= 1 do
-            place = string.find(claim.fences, id, place + 1, true)
+      local claim
+      local function see(id, at)
+        found[id] = {lease, sub(claim.fences, at, at + 19), claim.started, claim.lane}
+      end
+      if #ids <= 4 then  -- a search is faster than to take all apart
+        for _, id in ipairs(ids) do
+          if string.find(text, id, 1, true) then
+            claim = claim or read_claim(text)
+            local at = find_aligned(claim.fences, id, 20)
+            if at then see(id, at) end
           end
-          if place then
-            found[id] = {lease, sub(claim.fences, place, place + 19), claim.started, claim.lane}
-          end
+        end
+      else
+        claim = read_claim(text)
+        for at = 1, #claim.fences, 20 do
+          local id = sub(claim.fences, at, at + 15)
+          if wanted[id] then see(id, at) end
         end
       end
     end
@@ -145,16 +151,20 @@ local function promote(limit)
     )
     local ids = {}
     for i = 1, #due, 2 do ids[#ids + 1] = due[i] end
+    local number = 0
     for i, blob in ipairs(fields(base .. 'j', ids)) do
-      moved[#moved + 1], lanes[#lanes + 1], blobs[#blobs + 1] = ids[i], lane, blob
-      local score = score_of(priority_of(blob), tonumber(due[2 * i]))
-      add_pair('ZADD', base .. 'r:' .. lane, score, ids[i])
+      if blob then
+        number = number + 1
+        moved[#moved + 1], lanes[#lanes + 1], blobs[#blobs + 1] = ids[i], lane, blob
+        local score = score_of(priority_of(blob), tonumber(due[2 * i]))
+        add_pair('ZADD', base .. 'r:' .. lane, score, ids[i])
+      end
       add('ZREM', line, ids[i])
     end
     flush()
     reschedule(lane)
-    if #ids > 0 then
-      call('HINCRBY', base .. 'rn', lane, #ids)
+    if number > 0 then
+      call('HINCRBY', base .. 'rn', lane, number)
       call('ZADD', base .. 'l', 0, lane)
       wake(lane)
     end

@@ -101,13 +101,24 @@ end
 
 -- Finds the member of a line that has an id; returns it and where in it the id begins.
 local function locate(id, lane, score)
-  local line = base .. 'r:' .. lane
+  local line, offset = base .. 'r:' .. lane, 0
   if call('ZSCORE', line, id) then return id, 1 end
-  for _, member in ipairs(call('ZRANGEBYSCORE', line, score, score, 'LIMIT', 0, 1000)) do
-    local at = string.find(member, id, 1, true)
-    while at and at % 16 ~= 1 do at = string.find(member, id, at + 1, true) end
-    if at then return member, at end
+  while true do
+    local members = call('ZRANGEBYSCORE', line, score, score, 'LIMIT', offset, 500)
+    for _, member in ipairs(members) do
+      local at = #member > 16 and find_aligned(member, id, 16)
+      if at then return member, at end
+    end
+    if #members < 500 then return nil end
+    offset = offset + 500
   end
+end
+
+-- Returns the status of a job that waits in its line: 0 pending, 1 scheduled; or nil.
+local function waiting_status(id, blob, past)
+  local lane = lane_now(blob, past)
+  if call('ZSCORE', base .. 's:' .. lane, id) then return 1 end
+  return locate(id, lane, score_of(priority_of(blob), past[7])) and 0 or nil
 end
 
 -- Lets a job wait: pending if it is due, else scheduled.

@@ -1,7 +1,8 @@
 -- What there is to tell of jobs: false for one that is not known, or
 -- {status, request, record, past, attempt records, progress, held, worker, cancel requested}.
 
-local function look(ids, blobs, whole_jobs)
+-- *known*, if given, tells who holds them: id -> {lease, fence, start, lane}.
+local function look(ids, blobs, whole_jobs, known)
   local records = fields(base .. 'f', ids)
   local pasts, errors = fields(base .. 'p', ids), fields(base .. 'x', ids)
   local progress = whole_jobs and fields(base .. 'g', ids) or {}
@@ -13,18 +14,19 @@ local function look(ids, blobs, whole_jobs)
     else
       if records[i] then
         status = byte(records[i])
-      elseif call('ZSCORE', base .. 's:' .. lane_now(blob, past_of(id, blob)), id) then
-        status = 1
       else
-        status = 0
-        running[#running + 1] = id
+        status = known and 2 or waiting_status(id, blob, past_of(id, blob))
+        if not status then
+          status = 0  -- unless somebody holds it, it has expired as it was to be handed out
+          running[#running + 1] = id
+        end
       end
       views[i] = {
         status, blob, records[i], pasts[i], errors[i], progress[i] or false, false, false, 0,
       }
     end
   end
-  local held = owners(running)
+  local held = known or owners(running)
   for i, id in ipairs(ids) do
     local view, owner = views[i], held[id]
     if owner then

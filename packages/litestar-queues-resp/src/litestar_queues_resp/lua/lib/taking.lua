@@ -6,8 +6,7 @@ local function status_of(id)
   if not blob then return -1 end
   local ended = call('HGET', base .. 'f', id)
   if ended then return byte(ended) end
-  if call('ZSCORE', base .. 's:' .. lane_now(blob, past_of(id, blob)), id) then return 1 end
-  return owners({id})[id] and 2 or 0
+  return waiting_status(id, blob, past_of(id, blob)) or (owners({id})[id] and 2) or 0
 end
 
 -- The index of all jobs: a journal of those that were enqueued together, as instant (8 bytes),
