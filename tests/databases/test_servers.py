@@ -1,0 +1,119 @@
+"""The servers that the tests start do what the tests think they do."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import asyncpg
+import psutil
+import psycopg
+import pytest
+from tests.databases import program
+from tests.databases.fixtures import DatabaseOf
+from tests.databases.postgres import Database, PostgresServer, binaries, newest
+from tests.databases.program import ServerError, free_port, runs, until
+
+ROOT = Path(__file__).parents[2]
+
+every_version = pytest.mark.parametrize("version", binaries())
+
+
+@every_version
+def test_what_was_committed_is_there_after_a_kill(version: str, short: Path) -> None:
+    with PostgresServer(binaries()[version], short / "own") as server:
+        port, database = server.port, server.create_database()
+        database.ask("CREATE TABLE t AS SELECT 1 AS a")
+        server.kill()
+        with pytest.raises(psycopg.OperationalError, match="refused"):
+            server.ask("SELECT 1")
+
+        server.restart()
+
+        assert server.port == port
+        assert database.ask("SELECT a FROM t") == [(1,)]
+        assert server.ask("SHOW server_version_num")[0][0].startswith(version)
+        assert "not properly shut down" in server.log()
+
+
+@every_version
+async def test_the_owner_of_a_database_is_no_superuser(
+    version: str, database_of: DatabaseOf
+) -> None:
+    database = database_of(version)
+    connection = await asyncpg.connect(database.url)
+    try:
+        await connection.execute("CREATE SCHEMA s CREATE TABLE s.t (a int)")
+        rights = await connection.fetchrow("SELECT * FROM pg_roles WHERE rolname = current_user")
+    finally:
+        await connection.close()
+
+    assert rights is not None
+    assert not any(rights[right] for right in ("rolsuper", "rolcreaterole", "rolcreatedb"))
+
+
+async def test_a_connection_that_is_left_open_is_told(own_postgres: PostgresServer) -> None:
+    database = own_postgres.create_database()
+    connection = await asyncpg.connect(database.url)
+    await connection.execute("SELECT 'mine'")
+
+    with pytest.raises(AssertionError, match="'mine'"):
+        database.drop()
+
+    assert own_postgres.ask("SELECT FROM pg_database WHERE datname = %s", database.name) == []
+    connection.terminate()
+
+
+async def test_connections_are_ended_from_the_other_side(database: Database) -> None:
+    connection = await asyncpg.connect(database.url)
+
+    assert database.terminate() == 1
+
+    with pytest.raises(asyncpg.PostgresConnectionError):
+        await connection.execute("SELECT 1")
+    await connection.close()
+    until(lambda: not database.connections())
+
+
+def test_it_is_reached_by_its_socket(own_postgres: PostgresServer) -> None:
+    where = f"host={own_postgres.socket} port={own_postgres.port} user=app dbname=postgres"
+    with psycopg.connect(where) as connection:
+        assert connection.execute("SELECT inet_client_addr()").fetchone() == (None,)
+
+
+def test_another_port_is_taken_if_the_first_is_not_free(
+    own_postgres: PostgresServer, short: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = iter([own_postgres.port, free_port()])
+    monkeypatch.setattr(program, "free_port", lambda: next(chosen))
+
+    with PostgresServer(newest(), short / "other") as other:
+        assert other.port != own_postgres.port
+        assert other.ask("SELECT 1") == own_postgres.ask("SELECT 1")
+
+
+def test_an_option_that_is_wrong_is_told(short: Path) -> None:
+    with pytest.raises(ServerError, match="fsync"):
+        PostgresServer(newest(), short / "own", "-c", "fsync=sometimes").start()
+
+
+def test_a_server_dies_with_whoever_started_it(short: Path) -> None:
+    script = (
+        "import pathlib, signal\nfrom tests.databases.postgres import *\n"
+        f"server = PostgresServer(newest(), pathlib.Path({str(short)!r}))\nserver.start()\n"
+        "print(server.pid, flush=True)\nsignal.pause()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    ) as parent:
+        assert parent.stdout is not None
+        server = psutil.Process(int(parent.stdout.readline()))
+        family = [server, *server.children()]
+        assert all(map(runs, family))
+        assert len(family) > 1
+
+        parent.send_signal(signal.SIGKILL)
+
+    assert until(lambda: not any(map(runs, family)))
