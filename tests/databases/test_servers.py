@@ -5,20 +5,24 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import asyncpg
 import psutil
 import psycopg
+import pymysql
 import pytest
-from tests.databases import program
-from tests.databases.fixtures import DatabaseOf
+from tests.databases import mariadb as maria, program
+from tests.databases.fixtures import VERSIONS, DatabaseOf
+from tests.databases.mariadb import MariaServer
+from tests.databases.pgbouncer import Bouncer
 from tests.databases.postgres import Database, PostgresServer, binaries, newest
-from tests.databases.program import ServerError, free_port, runs, until
+from tests.databases.program import HOST, ServerError, free_port, runs, until
 
 ROOT = Path(__file__).parents[2]
 
-every_version = pytest.mark.parametrize("version", binaries())
+every_version = pytest.mark.parametrize("version", VERSIONS)
 
 
 @every_version
@@ -54,6 +58,7 @@ async def test_the_owner_of_a_database_is_no_superuser(
     assert not any(rights[right] for right in ("rolsuper", "rolcreaterole", "rolcreatedb"))
 
 
+@pytest.mark.service
 async def test_a_connection_that_is_left_open_is_told(own_postgres: PostgresServer) -> None:
     database = own_postgres.create_database()
     connection = await asyncpg.connect(database.url)
@@ -117,3 +122,57 @@ def test_a_server_dies_with_whoever_started_it(short: Path) -> None:
         parent.send_signal(signal.SIGKILL)
 
     assert until(lambda: not any(map(runs, family)))
+
+
+async def test_a_pooler_hands_out_connections_by_transaction(
+    bouncer: Bouncer, database: Database
+) -> None:
+    one, other = [
+        await asyncpg.connect(bouncer.dsn(database), statement_cache_size=0) for _ in range(2)
+    ]
+    try:
+        first = await one.fetchval("SELECT pg_backend_pid()")
+        assert await other.fetchval("SELECT pg_backend_pid()") == first
+        async with one.transaction():
+            assert await one.fetchval("SELECT pg_backend_pid()") == first
+            assert await other.fetchval("SELECT pg_backend_pid()") != first
+    finally:
+        await one.close()
+        await other.close()
+
+
+def test_mariadb_has_what_was_committed_after_a_kill(own_mariadb: MariaServer) -> None:
+    port, database = own_mariadb.port, own_mariadb.create_database()
+    database.ask("CREATE TABLE t AS SELECT 1 AS a")
+    own_mariadb.kill()
+    with pytest.raises(pymysql.OperationalError, match="refused"):
+        own_mariadb.ask("SELECT 1")
+
+    own_mariadb.restart()
+
+    assert own_mariadb.port == port
+    assert database.ask("SELECT a FROM t") == [(1,)]
+    assert "crash recovery" in own_mariadb.log()
+    assert own_mariadb.socket.is_socket()
+
+
+def test_the_user_of_a_mariadb_database_sees_no_other(
+    mariadb: MariaServer, maria_database: maria.Database
+) -> None:
+    with (
+        closing(
+            pymysql.connect(
+                host=HOST, port=mariadb.port, user=maria.APP, database=maria_database.name
+            )
+        ) as connection,
+        connection.cursor() as cursor,
+    ):
+        cursor.execute("SHOW DATABASES")
+        seen = {name for (name,) in cursor.fetchall()}
+        connection_of_ours = maria_database.connections()
+
+        assert maria_database.terminate() == len(connection_of_ours) == 1
+        with pytest.raises(pymysql.OperationalError, match=r"Lost|gone away"):
+            cursor.execute("SELECT 1")
+
+    assert seen == {maria_database.name, "information_schema"}
