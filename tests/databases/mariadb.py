@@ -21,6 +21,7 @@ from tests.databases.program import HOST, Program, give, run
 
 ROOT = "root"
 APP = "app"
+NO_SUCH_THREAD = 1094
 SMALL = ("--innodb-log-file-size=16M", "--innodb-buffer-pool-size=128M")
 HARMLESS = ("--innodb-flush-log-at-trx-commit=0", "--skip-innodb-doublewrite")
 """Options for servers that nobody kills: nothing waits for a disk."""
@@ -136,11 +137,19 @@ class Database:
             "SELECT id, command, info FROM information_schema.processlist WHERE db = %s", self.name
         )
 
+    def end(self, number: int) -> None:
+        """End a connection from the server's side; harmless if it has ended."""
+        try:
+            self.server.ask("KILL %s", number)
+        except pymysql.OperationalError as error:
+            if error.args[0] != NO_SUCH_THREAD:
+                raise
+
     def terminate(self) -> int:
         """End all connections to it from the server's side, and return how many there were."""
         found = self.connections()
         for number, *_ in found:
-            self.server.ask("KILL %s", number)
+            self.end(number)
         return len(found)
 
     def drop(self) -> None:

@@ -138,14 +138,16 @@ class Database:
             self.name,
         )
 
+    def end(self, pid: int) -> None:
+        """End a connection from the server's side."""
+        self.server.ask("SELECT pg_terminate_backend(%s)", pid)
+
     def terminate(self) -> int:
         """End all connections to it from the server's side, and return how many there were."""
-        return len(
-            [
-                self.server.ask("SELECT pg_terminate_backend(%s)", pid)
-                for pid, *_ in self.connections()
-            ]
-        )
+        found = self.connections()
+        for pid, *_ in found:
+            self.end(pid)
+        return len(found)
 
     def drop(self) -> None:
         """Drop it.

@@ -1,0 +1,159 @@
+"""Chaos targets: servers that sync each commit, and end a connection of a child every second."""
+
+from __future__ import annotations
+
+import json
+import random
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Self
+
+import psycopg
+import pymysql
+from tests.databases import mariadb
+from tests.databases.mariadb import MariaServer
+from tests.databases.postgres import APP, Database, PostgresServer, binaries
+from tests.databases.program import HOST
+
+from litestar_queues_core.protocols import BackendConfig
+from litestar_queues_sqlspec import SQLSpecBackendConfig
+
+TERMINATES = 1.0
+NOWHERE = {"port": 1, "database": "none"}
+CHILD = "child"
+"""The name of whoever has not started the server; only the connections of these are ended."""
+
+AnyServer = PostgresServer | MariaServer
+AnyDatabase = Database | mariadb.Database
+
+
+class Target(ABC):
+    """Whoever starts the server writes down where it is, for the other processes."""
+
+    def __init__(self, workspace: Path) -> None:
+        self._file = workspace / "where"
+        self._through: tuple[str, int] | None = None
+        self._directory = workspace / "server"
+        self._server: AnyServer | None = None
+        self._database: AnyDatabase | None = None
+        self._over = threading.Event()
+        self._terminator = threading.Thread(target=self._terminate)
+
+    @abstractmethod
+    def make_server(self, directory: Path) -> AnyServer:
+        """Return the server; it is not started."""
+
+    @abstractmethod
+    def make_config(self, host: str, port: int, database: str, prefix: str) -> BackendConfig:
+        """Return the configuration of a store."""
+
+    @abstractmethod
+    def connections(self) -> list[int]:
+        """Return the numbers of the connections that children have."""
+
+    @property
+    def child(self) -> bool:
+        """Whether this process is one that has not started the server."""
+        return self._server is None
+
+    def address(self) -> tuple[str, int]:
+        return HOST, int(self._where()["port"])
+
+    def through(self, host: str, port: int) -> Self:
+        self._through = (host, port)
+        return self
+
+    def config(self, data: str) -> BackendConfig:
+        host, port = self._through or self.address()
+        return self.make_config(host, port, str(self._where()["database"]), f"{data}_")
+
+    def start(self) -> None:
+        self._server = self.make_server(self._directory)
+        self._server.start()
+        self._database = self._server.create_database()
+        where = {"port": self._server.port, "database": self._database.name}
+        self._file.write_text(json.dumps(where))
+        self._terminator.start()
+
+    def stop(self) -> None:
+        self._over.set()
+        if self._terminator.ident is not None:
+            self._terminator.join()
+        if self._server is not None:
+            self._server.stop()
+
+    def kill(self) -> None:
+        assert self._server is not None
+        self._server.kill()
+
+    def restart(self) -> None:
+        assert self._server is not None
+        self._server.restart()
+
+    def _where(self) -> dict[str, object]:
+        return json.loads(self._file.read_text()) if self._file.exists() else NOWHERE
+
+    def _terminate(self) -> None:
+        """End one connection after the other: one at work, a listener's, a keeper's."""
+        assert self._database is not None
+        while not self._over.wait(TERMINATES):
+            with suppress(psycopg.Error, pymysql.Error):  # it is down, or recovers
+                for number in random.sample(found := self.connections(), min(len(found), 1)):
+                    self._database.end(number)
+
+
+class PostgresTarget(Target):
+    """The newest, by asyncpg."""
+
+    version: Callable[[Sequence[int]], int] = max
+
+    def make_server(self, directory: Path) -> PostgresServer:
+        version = type(self).version([int(one) for one in binaries()])
+        return PostgresServer(binaries()[str(version)], directory)
+
+    def make_config(self, host: str, port: int, database: str, prefix: str) -> BackendConfig:
+        from sqlspec.adapters.asyncpg import AsyncpgConfig
+
+        dsn = f"postgresql://{APP}@{host}:{port}/{database}"
+        named = {"application_name": CHILD} if self.child else {}
+        config = AsyncpgConfig(connection_config={"dsn": dsn, "server_settings": named})
+        return SQLSpecBackendConfig(config=config, prefix=prefix)
+
+    def connections(self) -> list[int]:
+        assert isinstance(self._server, PostgresServer)
+        found = "SELECT pid FROM pg_stat_activity WHERE application_name = %s"
+        return [pid for (pid,) in self._server.ask(found, CHILD)]
+
+
+class OldestTarget(PostgresTarget):
+    """The oldest there is here."""
+
+    version = min
+
+
+class MariaTarget(Target):
+    """MariaDB, by asyncmy."""
+
+    def make_server(self, directory: Path) -> MariaServer:
+        return MariaServer(directory)
+
+    def make_config(self, host: str, port: int, database: str, prefix: str) -> BackendConfig:
+        from sqlspec.adapters.asyncmy import AsyncmyConfig
+
+        user = CHILD if self.child else mariadb.APP
+        where = {"host": host, "port": port, "user": user, "database": database}
+        return SQLSpecBackendConfig(config=AsyncmyConfig(connection_config=where), prefix=prefix)
+
+    def start(self) -> None:
+        super().start()
+        assert isinstance(self._database, mariadb.Database)
+        self._database.ask(f"CREATE USER {CHILD}")
+        self._database.ask(f"GRANT ALL ON {self._database.name}.* TO {CHILD}")
+
+    def connections(self) -> list[int]:
+        assert isinstance(self._server, MariaServer)
+        found = "SELECT id FROM information_schema.processlist WHERE user = %s"
+        return [number for (number,) in self._server.ask(found, CHILD)]
