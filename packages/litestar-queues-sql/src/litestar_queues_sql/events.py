@@ -11,14 +11,17 @@ from litestar_queues_core.ids import JobId
 from litestar_queues_core.model import Event, Progress
 from litestar_queues_sql.script import NOW, Script, Sql
 
-_APPEND = Sql("""
+_APPEND = Sql(
+    """
     INSERT INTO $event (job, delivery, sequence, type, task, queue, level, stored_ms, body)
     $rows $skip
-""")
+""",
+    types="id int big text text text text big bytes",
+)
 _COLUMNS = "seq, job, delivery, sequence, type, task, queue, level, body"
 _FILTERS = """
-    (? IS NULL OR task = ?) AND (? IS NULL OR queue = ?) AND (? IS NULL OR type = ?)
-    AND (? IS NULL OR level = ?)
+    (CAST(? AS $string) IS NULL OR task = ?) AND (CAST(? AS $string) IS NULL OR queue = ?)
+    AND (CAST(? AS $string) IS NULL OR type = ?) AND (CAST(? AS $string) IS NULL OR level = ?)
 """
 _READ, _READ_OF_JOB = (
     Sql(

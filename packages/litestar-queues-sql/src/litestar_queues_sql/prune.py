@@ -19,6 +19,9 @@ KEPT_MS = 60_000
 
 _STATE = Sql("SELECT name, value FROM $state")
 _SET = Sql("UPDATE $state SET value = ? WHERE name = ?")
+_ADD = Sql("UPDATE $state SET value = value + ? WHERE name = ?")
+_RAISE = Sql("UPDATE $state SET value = ? WHERE name = 'top' AND value < ?")
+_TURN = Sql("SELECT value FROM $state WHERE name = 'short' $locked")
 _NEXT = Sql("""
     SELECT seq, status, finished_ms FROM $history WHERE seq > ? ORDER BY seq LIMIT ?
 """)
@@ -66,10 +69,10 @@ def read_state() -> Script[State]:
     return State(**values)
 
 
-def note_removal(state: State, count: int) -> Script[None]:
-    """Remember that *count* rows are gone, after :func:`read_state` in the same transaction."""
-    yield _SET(state.removed + count, "removed")
-    yield _SET(state.top, "top")
+def note_removal(top: int, count: int) -> Script[None]:
+    """Remember that *count* rows are gone, after *top* was read in the same transaction."""
+    yield _ADD(count, "removed")
+    yield _RAISE(top, top)
 
 
 def _classes(retention: Retention, now_ms: int) -> tuple[Class, Class]:
@@ -99,6 +102,9 @@ def is_prunable(retention: Retention, now_ms: int) -> Script[bool]:
 def prune(retention: Retention, limit: int) -> Script[tuple[int, bool]]:
     """Remove at most *limit* jobs, first the old ones; return how many, and if there is more."""
     now_ms: int = yield NOW
+    turn: list[tuple[int]] = yield _TURN()
+    if not turn:  # somebody else prunes
+        return 0, False
     state = yield from read_state()
     removed = 0
     more = False
@@ -113,7 +119,7 @@ def prune(retention: Retention, limit: int) -> Script[tuple[int, bool]]:
         removed += count
         more |= count == excess
     if removed:
-        yield from note_removal(state, removed)
+        yield from note_removal(state.top, removed)
     return removed, more or removed >= limit
 
 

@@ -1,0 +1,73 @@
+"""Opening a store on PostgreSQL, or saying what is wrong."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+
+from litestar_queues_core.errors import ConfigError
+from litestar_queues_sql.database import PREFIX
+from litestar_queues_sql.driver import Connection, Connections
+from litestar_queues_sql.postgres.database import PostgresDatabase
+from litestar_queues_sql.postgres.dialect import GUARD, POSTGRES
+from litestar_queues_sql.postgres.notifier import Notifier
+from litestar_queues_sql.postgres.store import PostgresStore
+from litestar_queues_sql.schema import MIGRATIONS, upgrade, verify
+from litestar_queues_sql.signals import Signals
+
+logger: logging.Logger = logging.getLogger("litestar_queues.postgres")
+
+OLDEST = 14
+_SERVER = "SELECT current_setting('server_version_num')::int, version(), current_database()"
+
+
+@asynccontextmanager
+async def open_postgres(
+    connections: Connections,
+    *,
+    prefix: str = PREFIX,
+    create_schema: bool = True,
+    relaxed_commit: bool = False,
+    notify: bool = True,
+) -> AsyncGenerator[PostgresStore]:
+    """Open a store for as long as the context lasts.
+
+    Args:
+        connections: Where connections come from.
+        prefix: What the names of the tables begin with.
+        create_schema: Whether to create and upgrade the tables; if not, they must be there.
+        relaxed_commit: Whether claims and settlements may be lost when the server crashes.
+        notify: Whether to listen and to notify; without it waits end by themselves.
+    """
+    signals = Signals()
+    notifier = Notifier(connections, f"{prefix}wake", signals)
+    database = PostgresDatabase(connections, notifier.raise_, prefix=prefix)
+    name = await database.attempt(connections.lend, _check_server)
+    if create_schema:
+        await _upgrade(database)
+    else:
+        await database.read(verify)
+    async with AsyncExitStack() as stack:
+        if notify:
+            await notifier.start()
+            stack.push_async_callback(notifier.stop)
+        logger.info("jobs are kept in the tables %s* of database %s", prefix, name)
+        yield PostgresStore(database, signals, notifier)
+
+
+async def _check_server(connection: Connection) -> str:
+    ((number, version, name),) = await connection.fetch(_SERVER, ())
+    if not version.startswith(("PostgreSQL", "EnterpriseDB")):
+        raise ConfigError(f"{version.split(',')[0]} is not supported yet; PostgreSQL is")
+    if number < OLDEST * 10_000:
+        raise ConfigError(
+            f"the server is PostgreSQL {number // 10_000}; the queue needs {OLDEST} or later"
+        )
+    return str(name)
+
+
+async def _upgrade(database: PostgresDatabase) -> None:
+    script = partial(upgrade, MIGRATIONS, POSTGRES.additions, GUARD)
+    await database.write(script)

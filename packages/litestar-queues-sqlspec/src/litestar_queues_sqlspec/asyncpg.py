@@ -1,0 +1,124 @@
+"""Connections of asyncpg, made as a SQLSpec configuration says."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager
+from importlib import import_module
+from typing import Any
+
+from sqlspec.adapters.asyncpg import AsyncpgConfig
+
+from litestar_queues_core.errors import ConfigError
+from litestar_queues_sql.driver import Row
+from litestar_queues_sql.postgres.spares import Spares
+
+driver: Any = import_module("asyncpg")  # it has no types
+
+
+class AsyncpgConnection:
+    """See :class:`litestar_queues_sql.driver.Connection`.
+
+    Args:
+        raw: The connection of asyncpg.
+    """
+
+    __slots__ = ("raw",)
+
+    def __init__(self, raw: Any) -> None:
+        self.raw = raw
+
+    @property
+    def closed(self) -> bool:
+        """Whether it can no longer be used."""
+        return bool(self.raw.is_closed())
+
+    async def fetch(self, text: str, params: Sequence[object]) -> Sequence[Row]:
+        """Execute one statement and return its rows."""
+        rows: Sequence[Row] = await self.raw.fetch(text, *params)
+        return rows
+
+    async def run_many(self, text: str, rows: Sequence[Sequence[object]]) -> None:
+        """Execute one statement for each row; asyncpg sends them together."""
+        await self.raw.executemany(text, rows)
+
+    async def run(self, text: str) -> None:
+        """Execute statements without parameters."""
+        await self.raw.execute(text)
+
+    async def listen(
+        self, channel: str, told: Callable[[str], None], lost: Callable[[], None]
+    ) -> None:
+        """Hear notifications."""
+
+        def on_loss(raw: object) -> None:
+            lost()
+
+        def on_notification(raw: object, pid: int, channel: str, payload: str) -> None:
+            told(payload)
+
+        self.raw.add_termination_listener(on_loss)
+        await self.raw.add_listener(channel, on_notification)
+
+    async def close(self) -> None:
+        """Say farewell to the server."""
+        await self.raw.close()
+
+    def discard(self) -> None:
+        """Cut the connection."""
+        self.raw.terminate()
+
+
+class AsyncpgConnections:
+    """See :class:`litestar_queues_sql.driver.Connections`.
+
+    Args:
+        config: How to connect.
+        notify: Whether notifications are heard, or the DSN of a way past the pooler.
+    """
+
+    refusals: tuple[type[BaseException], ...] = (driver.DataError,)
+
+    def __init__(self, config: AsyncpgConfig, notify: bool | str) -> None:
+        self._config = config
+        self._notify = notify
+        self._spares = Spares(self.open)
+
+    async def open(self) -> AsyncpgConnection:
+        """Open a connection beside the pool, with the settings of the pool."""
+        return await _open(self._config)
+
+    @asynccontextmanager
+    async def lend(self) -> AsyncGenerator[AsyncpgConnection]:
+        """Lend a connection of the application's pool, or one of ours if it has opened none."""
+        pool: Any = self._config.connection_instance
+        if pool is None or pool.is_closing():
+            async with self._spares.lend() as connection:
+                yield connection
+        else:
+            async with pool.acquire() as raw:
+                yield AsyncpgConnection(raw)
+
+    async def open_listening(self) -> AsyncpgConnection | None:
+        """Open a connection that reaches the server itself."""
+        if not self._notify:
+            return None
+        if isinstance(self._notify, str):
+            return AsyncpgConnection(await driver.connect(self._notify))
+        features = self._config.driver_features
+        if features.get("direct_dsn"):
+            return await _open(self._config.derive_direct_config())
+        pooled = features.get("pooler_mode") in {"transaction", "statement"}
+        return None if pooled or features.get("pgbouncer") else await self.open()
+
+    async def close(self) -> None:
+        """Close our own connections."""
+        await self._spares.close()
+
+
+async def _open(config: AsyncpgConfig) -> AsyncpgConnection:
+    try:
+        return AsyncpgConnection(await config.create_connection())
+    except (driver.ClientConfigurationError, asyncio.InvalidStateError) as error:
+        raise ConfigError(f"asyncpg cannot connect as it is configured: {error}") from error

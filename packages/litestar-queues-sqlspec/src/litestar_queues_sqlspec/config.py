@@ -1,0 +1,80 @@
+"""Choosing a store on a SQLSpec configuration."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from litestar_queues_core.errors import ConfigError
+from litestar_queues_sql.database import PREFIX, Texts
+from litestar_queues_sql.postgres import PostgresStore, open_postgres
+from litestar_queues_sql.postgres.dialect import POSTGRES
+
+SUPPORTED = "AsyncpgConfig"
+
+
+@dataclass(kw_only=True, slots=True)
+class SQLSpecBackendConfig:
+    """Jobs in the database of a SQLSpec configuration.
+
+    Attributes:
+        config: The configuration, of :mod:`sqlspec.adapters.asyncpg`.  Its pool is used if the
+            application has opened it, and never closed.
+        create_schema: Whether the tables are created and upgraded when the store is opened.
+        prefix: What the names of the tables begin with.
+        relaxed_commit: Whether claims and settlements may be lost when the *server* crashes: the
+            jobs of its last moments run again.  What was enqueued is never lost.
+        notify: Whether to listen for notifications and to send them.  Without, idle workers look
+            for work at intervals.  A text is the DSN to listen with, past a pooler of transactions.
+    """
+
+    config: Any
+    create_schema: bool = True
+    prefix: str = PREFIX
+    relaxed_commit: bool = False
+    notify: bool | str = True
+
+    def __post_init__(self) -> None:
+        Texts(POSTGRES, self.prefix)
+        adapter = adapter_of(self.config)
+        if adapter != "asyncpg":
+            raise ConfigError(
+                f"SQLSpecBackendConfig.config is of the SQLSpec adapter {adapter!r}, which is not "
+                f"supported yet; supported is {SUPPORTED} of sqlspec.adapters.asyncpg"
+            )
+
+    @asynccontextmanager
+    async def open(self) -> AsyncGenerator[PostgresStore]:
+        """Open the store for as long as the context lasts."""
+        from litestar_queues_sqlspec.asyncpg import AsyncpgConnections  # noqa: PLC0415
+
+        connections = AsyncpgConnections(self.config, self.notify)
+        try:
+            async with open_postgres(
+                connections,
+                prefix=self.prefix,
+                create_schema=self.create_schema,
+                relaxed_commit=self.relaxed_commit,
+                notify=bool(self.notify),
+            ) as store:
+                yield store
+        finally:
+            await connections.close()
+
+
+def adapter_of(config: object) -> str:
+    """Return the name of the SQLSpec adapter that *config* belongs to.
+
+    Raises:
+        ConfigError: It is no configuration of SQLSpec.
+    """
+    for kind in type(config).__mro__:
+        place = kind.__module__.split(".")
+        if place[:2] == ["sqlspec", "adapters"]:
+            return place[2]
+    raise ConfigError(
+        "SQLSpecBackendConfig.config must be a configuration of SQLSpec, such as "
+        f"AsyncpgConfig(...), not {config!r}"
+    )
