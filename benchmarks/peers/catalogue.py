@@ -85,7 +85,7 @@ OURS_ON_POSTGRES = Ours(
     name="ours_postgres",
     worker=(
         *("python", "-m", "litestar_queues_core", "worker", "peers.ours_postgres:config"),
-        *("--concurrency", _N),
+        *("--concurrency", _N, "--log-level", "warning"),
     ),
     how="enqueue_many; SQLSpec with asyncpg; asyncio, concurrency 100",
     server="postgres",

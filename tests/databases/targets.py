@@ -6,6 +6,7 @@ import json
 import random
 import threading
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -22,6 +23,7 @@ from litestar_queues_core.protocols import BackendConfig
 from litestar_queues_sqlspec import SQLSpecBackendConfig
 
 TERMINATES = 1.0
+SETTLED = 3
 NOWHERE = {"port": 1, "database": "none"}
 CHILD = "child"
 """The name of whoever has not started the server; only the connections of these are ended."""
@@ -97,12 +99,18 @@ class Target(ABC):
         return json.loads(self._file.read_text()) if self._file.exists() else NOWHERE
 
     def _terminate(self) -> None:
-        """End one connection after the other: one at work, a listener's, a keeper's."""
+        """End one connection after the other: one at work, a listener's, a keeper's.
+
+        Those of a process that just starts are left alone, else none would get far.
+        """
         assert self._database is not None
+        seen: Counter[int] = Counter()
         while not self._over.wait(TERMINATES):
             with suppress(psycopg.Error, pymysql.Error):  # it is down, or recovers
-                for number in random.sample(found := self.connections(), min(len(found), 1)):
-                    self._database.end(number)
+                seen = Counter({one: seen[one] + 1 for one in self.connections()})
+                settled = [one for one, times in seen.items() if times > SETTLED]
+                if settled:
+                    self._database.end(random.choice(settled))  # noqa: S311
 
 
 class PostgresTarget(Target):

@@ -1,0 +1,27 @@
+"""Real processes on real servers; both are killed, and the network between them fails."""
+
+from __future__ import annotations
+
+import pytest
+from tests.sql.test_chaos import chaos
+
+pytestmark = pytest.mark.timeout(240)
+
+FAULTS = ("block", "cut", "delay", "drop", "hole", "kill", "server", "stop")
+
+
+@pytest.mark.parametrize(
+    "target", ["PostgresTarget", pytest.param("OldestTarget", marks=pytest.mark.service)]
+)
+def test_nothing_is_lost_or_stuck_or_settled_twice(target: str) -> None:
+    report = chaos(
+        *(f"tests.databases.targets:{target}", "--seconds", "25"),
+        *("--faults", ",".join(FAULTS)),
+    )
+
+    figures = report["figures"]
+    assert report["kept"], figures["broken"]
+    assert not report["skipped"]
+    assert set(report["faults"]) <= set(FAULTS)
+    assert figures["completed"] == figures["enqueued"] + figures["unanswered"] > 20
+    assert report["settled_after"] < 60
