@@ -93,6 +93,7 @@ class Texts(dict[Sql, str]):
                 f"with no digit, not {prefix!r}"
             )
         self.dialect = dialect
+        self.prefix = prefix
         self._words = {**dialect.words, **{name: prefix + name for name in TABLES}}
         self._of_rows: dict[tuple[Sql, int, int], str] = {}
 

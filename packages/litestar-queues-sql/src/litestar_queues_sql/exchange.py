@@ -60,6 +60,18 @@ def exchange(
     )
 
 
+def replay(lease_id: LeaseId) -> Script[Exchange]:
+    """Return what the last exchange of a lease has said, and all jobs that the lease holds.
+
+    Waits for an exchange of that lease that is on its way.
+    """
+    now_ms: int = yield NOW
+    lease = yield from standing(lease_id)
+    if lease is None:
+        raise LeaseLost(lease_id)
+    return (yield from _replay(lease, now_ms))
+
+
 def _replay(lease: Standing, now_ms: int) -> Script[Exchange]:
     lists: list[tuple[str]] = yield _RECALL(lease.number, lease.last_seq)
     rejected, ended, busy = read_lists(lists[0][0])

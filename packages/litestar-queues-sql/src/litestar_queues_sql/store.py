@@ -61,13 +61,17 @@ class SqlStore:
 
     async def _enqueue(self, jobs: Sequence[NewJob]) -> Sequence[Enqueued]:
         try:
-            return await self._database.write(partial(enqueue, jobs))
+            return await self.take_jobs(jobs)
         except DataRefused:
             return [await self._enqueue_alone(job) for job in jobs]
 
+    async def take_jobs(self, jobs: Sequence[NewJob]) -> Sequence[Enqueued]:
+        """Take all *jobs* or none; databases with a faster way have their own."""
+        return await self._database.write(partial(enqueue, jobs))
+
     async def _enqueue_alone(self, job: NewJob) -> Enqueued:
         try:
-            (answer,) = await self._database.write(partial(enqueue, [job]))
+            (answer,) = await self.take_jobs([job])
         except DataRefused as error:
             return Enqueued(id=job.id, created=False, status=None, error=error)
         return answer
@@ -81,12 +85,18 @@ class SqlStore:
     ) -> Exchange:
         """Apply settlements, then claim."""
         try:
-            return await self._database.write(
-                partial(exchange, lease, seq, settlements, wants, self._rotation)
-            )
+            return await self.apply_exchange(lease, seq, settlements, wants)
         except DataRefused as error:
             guilty = [one.id for one in settlements if not await self._can_hold(lease, one)]
             raise SettlementRefused(guilty or None, str(error)) from error
+
+    async def apply_exchange(
+        self, lease: LeaseId, seq: int, settlements: Sequence[Settlement], wants: Wants
+    ) -> Exchange:
+        """Apply all settlements or none; databases with a faster way have their own."""
+        return await self._database.write(
+            partial(exchange, lease, seq, settlements, wants, self._rotation)
+        )
 
     async def _can_hold(self, lease: LeaseId, settlement: Settlement) -> bool:
         try:

@@ -66,15 +66,13 @@ class PostgresDatabase:
     async def read(self, script: Factory[T]) -> T:
         """Run a script that only reads, on one snapshot."""
         result, _ = await self.attempt(
-            self.connections.lend, lambda connection: self._transact(connection, READ, script)
+            self.connections.lend, lambda connection: self.transact(connection, script, begin=READ)
         )
         return result
 
     async def write_on(self, lend: Lend, script: Factory[T]) -> tuple[T, Collection[str]]:
         """Run a script in a transaction; return its result, and topics that nobody was told."""
-        return await self.attempt(
-            lend, lambda connection: self._transact(connection, WRITE, script)
-        )
+        return await self.attempt(lend, lambda connection: self.transact(connection, script))
 
     async def run_in(self, connection: Connection, script: Factory[T]) -> tuple[T, Collection[str]]:
         """Run a script in a transaction that is open and stays so; nothing is tried again.
@@ -133,9 +131,10 @@ class PostgresDatabase:
             return True
         return isinstance(error, (*REFUSALS, *self.connections.refusals))
 
-    async def _transact(
-        self, connection: Connection, begin: str, script: Factory[T]
+    async def transact(
+        self, connection: Connection, script: Factory[T], *, begin: str = WRITE
     ) -> tuple[T, set[str]]:
+        """Run a script in a transaction, once; errors of the driver pass through."""
         await connection.run(begin)
         try:
             done = await run(script(), connection, self.texts, self.clock)

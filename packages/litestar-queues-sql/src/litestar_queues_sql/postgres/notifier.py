@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
 from uuid import uuid4
 
@@ -37,10 +37,18 @@ class Notifier:
         connections: Where the connection comes from.
         channel: The channel that all stores on these tables share.
         signals: Who waits in this process.
+        heard: Called with the topics that are raised, here or elsewhere.
     """
 
-    def __init__(self, connections: Connections, channel: str, signals: Signals) -> None:
+    def __init__(
+        self,
+        connections: Connections,
+        channel: str,
+        signals: Signals,
+        heard: Callable[[Collection[str]], None],
+    ) -> None:
         self.channel = channel
+        self._heard = heard
         self._connections = connections
         self._signals = signals
         self._origin = uuid4().hex[:12]
@@ -71,6 +79,7 @@ class Notifier:
 
     def raise_(self, topics: Collection[str]) -> None:
         """Raise topics, here and in other processes."""
+        self._heard(topics)
         self._signals.raise_(topics)
         if self._task is None:
             return
@@ -147,6 +156,7 @@ class Notifier:
         if ENDS in topics:
             self._ends_until = time.monotonic() + ENDS_SECONDS
             topics.remove(ENDS)
+        self._heard(topics)
         self._signals.raise_(topics)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
@@ -12,6 +12,10 @@ from litestar_queues_sql.database import PREFIX
 from litestar_queues_sql.driver import Connection, Connections
 from litestar_queues_sql.postgres.database import PostgresDatabase
 from litestar_queues_sql.postgres.dialect import GUARD, POSTGRES
+from litestar_queues_sql.postgres.enqueue import Enqueues
+from litestar_queues_sql.postgres.exchange import Exchanges
+from litestar_queues_sql.postgres.held import HeldConnection
+from litestar_queues_sql.postgres.lanes import Lanes
 from litestar_queues_sql.postgres.notifier import Notifier
 from litestar_queues_sql.postgres.store import PostgresStore
 from litestar_queues_sql.schema import MIGRATIONS, upgrade, verify
@@ -42,8 +46,14 @@ async def open_postgres(
         notify: Whether to listen and to notify; without it waits end by themselves.
     """
     signals = Signals()
-    notifier = Notifier(connections, f"{prefix}wake", signals)
-    database = PostgresDatabase(connections, notifier.raise_, prefix=prefix)
+    lanes = Lanes()
+    notifier = Notifier(connections, f"{prefix}wake", signals, lanes.heard)
+
+    def told(topics: Collection[str]) -> None:
+        lanes.came_back(topics)
+        notifier.raise_(topics)
+
+    database = PostgresDatabase(connections, told, prefix=prefix)
     name = await database.attempt(connections.lend, _check_server)
     if create_schema:
         await _upgrade(database)
@@ -54,7 +64,16 @@ async def open_postgres(
             await notifier.start()
             stack.push_async_callback(notifier.stop)
         logger.info("jobs are kept in the tables %s* of database %s", prefix, name)
-        yield PostgresStore(database, signals, notifier)
+        exchanging, enqueueing = HeldConnection(connections.open), HeldConnection(connections.open)
+        stack.push_async_callback(exchanging.close)
+        stack.push_async_callback(enqueueing.close)
+        yield PostgresStore(
+            database,
+            signals,
+            notifier,
+            Exchanges(database, exchanging.lend, lanes, notifier.raise_, relaxed=relaxed_commit),
+            Enqueues(database, enqueueing.lend, notifier.raise_),
+        )
 
 
 async def _check_server(connection: Connection) -> str:

@@ -7,9 +7,13 @@ from collections.abc import Collection, Generator, Sequence
 from contextlib import contextmanager
 from functools import partial
 
-from litestar_queues_core.ids import JobId
+from litestar_queues_core.ids import JobId, LeaseId
+from litestar_queues_core.model import NewJob
+from litestar_queues_core.settlements import Enqueued, Exchange, Settlement, Wants
 from litestar_queues_sql import browse
 from litestar_queues_sql.postgres.database import PostgresDatabase
+from litestar_queues_sql.postgres.enqueue import Enqueues
+from litestar_queues_sql.postgres.exchange import Exchanges, Request
 from litestar_queues_sql.postgres.keeper import PostgresKeeper, keeper
 from litestar_queues_sql.postgres.notifier import Notifier
 from litestar_queues_sql.signals import Signals
@@ -25,14 +29,38 @@ class PostgresStore(SqlStore):
         database: The database.
         signals: Who waits in this process.
         notifier: Tells other processes.
+        exchanges: Does exchanges in one statement.
+        enqueues: Takes jobs in one statement.
     """
 
-    def __init__(self, database: PostgresDatabase, signals: Signals, notifier: Notifier) -> None:
+    def __init__(
+        self,
+        database: PostgresDatabase,
+        signals: Signals,
+        notifier: Notifier,
+        exchanges: Exchanges,
+        enqueues: Enqueues,
+    ) -> None:
         super().__init__(database)
+        self._exchanges = exchanges
+        self._enqueues = enqueues
         self._postgres = database
         self._signals = signals
         self._notifier = notifier
         self._loop = asyncio.get_running_loop()
+
+    async def take_jobs(self, jobs: Sequence[NewJob]) -> Sequence[Enqueued]:
+        """Take all *jobs* or none."""
+        return await self._enqueues.take(jobs)
+
+    async def apply_exchange(
+        self, lease: LeaseId, seq: int, settlements: Sequence[Settlement], wants: Wants
+    ) -> Exchange:
+        """Apply all settlements or none."""
+        answer = await self._exchanges.exchange(Request(lease, seq, settlements, wants))
+        if answer is None:
+            return await super().apply_exchange(lease, seq, settlements, wants)
+        return answer
 
     async def wait(self, topics: Collection[str], timeout: float) -> bool:
         """Rest until one of *topics* is raised (true) or *timeout* seconds are over (false)."""
