@@ -35,6 +35,7 @@ from litestar_queues_core.testing.chaos.work import notes_of
 
 LOOKS = 0.2
 PAGE = 500
+WARM_UP = 60.0
 UNFINISHED = JobQuery(status=tuple(status for status in Status if not status.finished), limit=PAGE)
 
 Tell = Callable[[str], None]
@@ -109,6 +110,7 @@ class Runner:
         settings = self._settings
         fleet.staff("worker", settings.workers)
         fleet.staff("producer", settings.producers)
+        await self._let_all_start(fleet)
         planned = plan(
             self._faults, seconds=settings.seconds, lease=settings.lease, seed=settings.seed
         )
@@ -123,6 +125,16 @@ class Runner:
         finally:
             happening.cancel()
             await asyncio.gather(happening, return_exceptions=True)
+
+    async def _let_all_start(self, fleet: Fleet) -> None:
+        """Wait until everybody is at work: faults that hit none but who starts show little."""
+        until, evidence = time.monotonic() + WARM_UP, self._evidence
+        while len(evidence.ready) < self._settings.workers or not evidence.acknowledged:
+            if time.monotonic() > until:
+                break
+            await asyncio.sleep(LOOKS)
+            fleet.check()
+            self._read("starting")
 
     async def _let_things_settle(self, fleet: Fleet) -> float | None:
         """Stop the producers, wait until every job has ended, then stop the workers."""
