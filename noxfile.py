@@ -25,6 +25,7 @@ PINS = Path("constraints.txt")
 VERSION = "packages/litestar-queues-core/src/litestar_queues_core/_version.py"
 END_TO_END = [
     "tests/chaos",
+    "tests/databases/test_chaos.py",
     "tests/examples",
     "tests/histories",
     "tests/sql/test_chaos.py",

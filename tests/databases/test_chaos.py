@@ -15,7 +15,7 @@ FAULTS = ("block", "cut", "delay", "drop", "hole", "kill", "server", "stop")
 )
 def test_nothing_is_lost_or_stuck_or_settled_twice(target: str) -> None:
     report = chaos(
-        *(f"tests.databases.targets:{target}", "--seconds", "25"),
+        *(f"tests.databases.targets:{target}", "--seconds", "15"),
         *("--faults", ",".join(FAULTS)),
     )
 
