@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from tests.databases import pgbouncer
 from tests.sql.test_chaos import chaos
 
 pytestmark = pytest.mark.timeout(240)
@@ -11,9 +12,16 @@ FAULTS = ("block", "cut", "delay", "drop", "hole", "kill", "server", "stop")
 
 
 @pytest.mark.parametrize(
-    "target", ["PostgresTarget", pytest.param("OldestTarget", marks=pytest.mark.service)]
+    "target",
+    [
+        "PostgresTarget",
+        pytest.param("OldestTarget", marks=pytest.mark.service),
+        pytest.param("PooledTarget", marks=pytest.mark.service),
+    ],
 )
 def test_nothing_is_lost_or_stuck_or_settled_twice(target: str) -> None:
+    if target == "PooledTarget" and not pgbouncer.binary():
+        pytest.skip("there is no pgbouncer on the path")
     report = chaos(
         *(f"tests.databases.targets:{target}", "--seconds", "15"),
         *("--faults", ",".join(FAULTS)),
