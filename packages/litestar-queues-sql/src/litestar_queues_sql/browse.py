@@ -15,7 +15,7 @@ from litestar_queues_core.model import Job, Status
 from litestar_queues_core.queries import foreign_cursor
 from litestar_queues_core.settlements import Count, JobQuery, LeaseView, Page, QueueCounts
 from litestar_queues_sql.keys import holder_of
-from litestar_queues_sql.prune import read_state
+from litestar_queues_sql.prune import size_up_to
 from litestar_queues_sql.rows import CODES, COMPLETED, RUNNING, STATUSES, Row, stored, stored_job
 from litestar_queues_sql.script import NOW, Script, Sql
 
@@ -212,8 +212,8 @@ def count() -> Script[QueueCounts]:
     others = sum(value for _, value in ended)
     for code, value in ended:
         counts.add("*", STATUSES[code], value, exact=others < CAP)
-    state = yield from read_state()
-    counts.add("*", Status.COMPLETED, state.size - others, exact=others < CAP)
+    size = yield from size_up_to(CAP)
+    counts.add("*", Status.COMPLETED, size - others, exact=others < CAP)
     now_ms: int = yield NOW
     return QueueCounts(
         counts=counts.found(),

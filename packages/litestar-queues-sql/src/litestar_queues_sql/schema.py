@@ -158,7 +158,7 @@ OTHERS = (
     Sql("CREATE TABLE $state (name $text NOT NULL PRIMARY KEY, value $big NOT NULL) $clustered"),
     Sql("""
         INSERT INTO $state (name, value)
-        VALUES ('removed', 0), ('top', 0), ('short', 0), ('failed', 0)
+        VALUES ('removed', 0), ('top', 0), ('counted', 0), ('short', 0), ('failed', 0)
     """),
     Sql("""
         CREATE TABLE $signal (

@@ -21,6 +21,7 @@ class Form(NamedTuple):
         claims: Whether it claims.
         others: Whether it claims from lanes that are not named, too.
         suspects: Whether it claims a suspect first.
+        most: No less than the number of jobs it claims.
         again: Whether the number of the exchange may be remembered already.
         relaxed: Whether its commit need not wait for the disk.
     """
@@ -29,6 +30,7 @@ class Form(NamedTuple):
     claims: bool = False
     others: bool = False
     suspects: bool = False
+    most: int = 128
     again: bool = False
     relaxed: bool = False
 
@@ -37,7 +39,13 @@ def compose(form: Form, prefix: str) -> Query:
     """Return the statement of this form."""
     ctes = ", ".join(part.strip() for part in _ctes(form))
     rows = parts.ROWS if form.claims else ""
-    return Query(prefix, _fill(f"WITH {ctes} {_header(form)} {rows}", now=NOW_MS))
+    text = _fill(f"WITH {ctes} {_header(form)} {rows}", now=NOW_MS, most=str(form.most))
+    return Query(prefix, text)
+
+
+def most_of(limit: int) -> int:
+    """Return the form's number for a limit: a power of two, so that there are few forms."""
+    return max(128, 1 << (limit - 1).bit_length())
 
 
 def _fill(text: str, **words: str) -> str:
@@ -61,20 +69,31 @@ def _settling(form: Form) -> Iterator[str]:
     if not form.settles:
         yield parts.NOTHING_SETTLED
     elif form.settles == "completed":
-        yield parts.COMPLETED
-        yield _fill(parts.ENDED, attempts="attempt", errors="job.errors", result=parts.HIDDEN)
+        yield _fill(parts.COMPLETED, held=parts.HELD_BY_US)
+        yield _fill(
+            parts.ENDED,
+            attempts="attempt",
+            errors="job.errors",
+            result=parts.HIDDEN,
+            or_back="",
+        )
     else:
         errors = _fill(parts.ERRORS, kept=str(KEPT_ATTEMPTS))
-        yield _fill(parts.SETTLED, errors=errors)
-        attempts = "attempt + free.attempts"
-        yield _fill(parts.ENDED, attempts=attempts, errors=errors, result=parts.HIDDEN)
+        yield _fill(parts.SETTLED, errors=errors, held=parts.HELD_BY_US)
+        yield _fill(
+            parts.ENDED,
+            attempts="attempt + free.attempts",
+            errors=errors,
+            result=parts.HIDDEN,
+            or_back="UNION ALL SELECT place FROM back",
+        )
 
 
 def _claiming(form: Form) -> Iterator[str]:
     room, other_room, suspect, others = "one.cap", ":other_room", "", ""
     if form.suspects:
         yield _fill(parts.SUSPECTS, of_lane=_fill(parts.OF_LANE, room="1"))
-        suspect = "SELECT id FROM suspect UNION ALL"
+        suspect = "SELECT spot FROM suspect UNION ALL"
         room += " - (SELECT count(*) FROM suspect WHERE suspect.lane = one.lane || '~')"
         other_room += " - (SELECT count(*) FROM suspect WHERE left(lane, -1) <> ALL (:lanes))"
     if form.others:
@@ -90,7 +109,7 @@ def _claiming(form: Form) -> Iterator[str]:
 def _header(form: Form) -> str:
     lanes, due, still_held = "NULL::json", "NULL::bigint", ""
     if form.settles:
-        still_held = "AND request.job NOT IN (SELECT id FROM free)"
+        still_held = "AND request.job NOT IN (SELECT id FROM gone)"
     if form.settles == "settled":
         lanes = _fill(
             "(SELECT json_agg(DISTINCT lane) FROM back WHERE due_ms <= now_ms + $soon)",

@@ -19,6 +19,7 @@ TUNING = (
     Sql("""
         ALTER TABLE $job SET (
             fillfactor = 70,
+            vacuum_truncate = off,
             autovacuum_vacuum_scale_factor = 0.01,
             autovacuum_vacuum_threshold = 1000,
             autovacuum_vacuum_cost_delay = 0,
@@ -27,10 +28,12 @@ TUNING = (
     """),
     Sql("""
         ALTER TABLE $history SET (
+            vacuum_truncate = off,
             autovacuum_vacuum_insert_scale_factor = 0.05,
             autovacuum_vacuum_scale_factor = 0.05
         )
     """),
+    Sql("ALTER TABLE $unique_key SET (vacuum_truncate = off)"),
     Sql("ALTER TABLE $lease SET (fillfactor = 50, autovacuum_vacuum_threshold = 100)"),
     Sql("""
         ALTER TABLE $answer SET (
@@ -44,6 +47,41 @@ TUNING = (
 """Room for new versions of a row beside the old one, and a vacuum that comes early."""
 
 _UNNEST = Template("SELECT * FROM unnest($lists)")
+
+_FILLER = """
+    SELECT -number, 'filler ' || number, decode(repeat('00', 1500), 'hex')
+    FROM generate_series(1, 300) AS numbers (number)
+"""
+PADDING = (
+    Sql(
+        """
+        INSERT INTO $job (job_rank, id, payload, status, lane, due_ms, enqueued_ms, spec)
+        SELECT *, 0, '', 0, 0, '' FROM ($filler) AS filler
+        """,
+        filler=_FILLER,
+    ),
+    Sql("DELETE FROM $job WHERE id LIKE 'filler %'"),
+    Sql(
+        """
+        INSERT INTO $history (
+            seq, id, payload, status, finished_ms, lane, due_ms, delivery, attempt, rescues,
+            snoozes, put_backs, enqueued_ms, spec
+        )
+        OVERRIDING SYSTEM VALUE SELECT *, 4, 0, '', 0, 0, 0, 0, 0, 0, 0, '' FROM ($filler) AS filler
+        """,
+        filler=_FILLER,
+    ),
+    Sql("DELETE FROM $history WHERE id LIKE 'filler %'"),
+    Sql("""
+        INSERT INTO $unique_key (name, job, task)
+        SELECT 'filler ' || number, repeat(' ', 1500), ''
+        FROM generate_series(1, 300) AS numbers (number)
+    """),
+    Sql("DELETE FROM $unique_key WHERE name LIKE 'filler %'"),
+)
+"""Half a megabyte of room in each table that grows, which stays.  The plan of a statement outlives
+the state in which a table was when it was made; made for a table of a page, it would read all of a
+million rows a minute later."""
 
 GUARD = Sql("LOCK TABLE $schema IN SHARE ROW EXCLUSIVE MODE")
 
@@ -78,5 +116,5 @@ POSTGRES = Dialect(
     },
     marks=numbered,
     rows=unnested,
-    additions={1: TUNING},
+    additions={1: (*TUNING, *PADDING)},
 )

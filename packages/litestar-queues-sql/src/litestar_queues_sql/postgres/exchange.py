@@ -16,7 +16,7 @@ from litestar_queues_core.settlements import NOTHING, Exchange, Settlement, Want
 from litestar_queues_sql.claim import ready_lanes
 from litestar_queues_sql.driver import Connection, Row
 from litestar_queues_sql.exchange import EXTEND_MS, Fences, replay
-from litestar_queues_sql.postgres.composing import Form, compose
+from litestar_queues_sql.postgres.composing import Form, compose, most_of
 from litestar_queues_sql.postgres.database import Lend, PostgresDatabase
 from litestar_queues_sql.postgres.errors import UNIQUE, state_of
 from litestar_queues_sql.postgres.lanes import START, Lanes, Target
@@ -192,6 +192,7 @@ class Exchanges:
                 claims=bool(target),
                 others=bool(target.others),
                 suspects=bool(target.suspects),
+                most=most_of(request.wants.limit),
                 again=again,
                 relaxed=self._relaxed,
             )

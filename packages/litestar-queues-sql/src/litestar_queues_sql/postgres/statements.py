@@ -3,6 +3,12 @@
 Everything in one statement sees one snapshot, and no row is touched twice.  What was changed since
 the snapshot is looked at again under the lock, by the database: so the conditions on the row that
 is locked are the fence.
+
+What is said in a roundabout way is said to the planner, which must find each row by its key
+whatever it believes of the tables: a row is looked up in a query of its own with a limit, and found
+again by its place; ``coalesce(lease, 0)`` keeps it from the index of held jobs, and ``place + 0 =
+place`` lets it expect few rows.  A row that has moved since the snapshot is not found again, and so
+it is busy.
 """
 
 from __future__ import annotations
@@ -23,6 +29,16 @@ BEGINNING = """
 """
 RELAXED = ", set_config('synchronous_commit', 'off', true)"
 
+HELD_BY_US = """
+    CROSS JOIN LATERAL (
+        SELECT ctid AS spot, cancelling FROM $job AS job
+        WHERE job.id = asked.id AND job.status = 2 AND coalesce(job.lease, 0) = turn.num
+            AND job.delivery = asked.delivery
+        LIMIT 1 FOR UPDATE SKIP LOCKED
+    ) AS held
+    WHERE asked.place + 0 = asked.place
+"""
+
 COMPLETED = """
     asked AS MATERIALIZED (
         SELECT id, delivery, value, place, 4 AS code
@@ -30,10 +46,7 @@ COMPLETED = """
             WITH ORDINALITY AS one (id, delivery, value, place)
     ),
     free AS MATERIALIZED (
-        SELECT place, job.id, value, 4 AS status
-        FROM turn CROSS JOIN asked JOIN $job AS job ON job.id = asked.id
-        WHERE job.status = 2 AND job.lease = turn.num AND job.delivery = asked.delivery
-        FOR UPDATE OF job SKIP LOCKED
+        SELECT place, spot, value, 4 AS status FROM turn CROSS JOIN asked $held
     )
 """
 """Jobs that are completed and have nothing else to say: nearly all."""
@@ -50,17 +63,14 @@ SETTLED = """
         )
     ),
     free AS MATERIALIZED (
-        SELECT place, job.id, value, asked.delay_ms, attempts, asked.snoozes, asked.put_backs,
-            clears, head, tail,
+        SELECT place, spot, value, delay_ms, attempts, snoozes, put_backs, clears, head, tail,
             CASE
                 WHEN code >= 4 THEN code
-                WHEN job.cancelling = 1 THEN 6
-                WHEN asked.delay_ms > 0 THEN 1
+                WHEN cancelling = 1 THEN 6
+                WHEN delay_ms > 0 THEN 1
                 ELSE 0
             END AS status
-        FROM turn CROSS JOIN asked JOIN $job AS job ON job.id = asked.id
-        WHERE job.status = 2 AND job.lease = turn.num AND job.delivery = asked.delivery
-        FOR UPDATE OF job SKIP LOCKED
+        FROM turn CROSS JOIN asked $held
     ),
     back AS (
         UPDATE $job AS job SET
@@ -71,8 +81,8 @@ SETTLED = """
             due_ms = coalesce(now_ms + free.delay_ms, job.due_ms),
             attempt = attempt + free.attempts, snoozes = job.snoozes + free.snoozes,
             put_backs = job.put_backs + free.put_backs
-        FROM free CROSS JOIN turn WHERE job.id = free.id AND free.status < 2
-        RETURNING job.lane, job.due_ms
+        FROM free CROSS JOIN turn WHERE job.ctid = free.spot AND free.status < 2
+        RETURNING free.place, job.lane, job.due_ms
     )
 """
 """``code`` is the status unless the job waits; ``delay_ms`` is null for one that keeps its place.
@@ -109,8 +119,8 @@ HIDDEN = """
 ENDED = """
     gone AS (
         DELETE FROM $job AS job USING free CROSS JOIN turn
-        WHERE job.id = free.id AND free.status >= 4
-        RETURNING job.*, free.status AS code, now_ms, worker, $attempts AS attempts,
+        WHERE job.ctid = free.spot AND free.status >= 4
+        RETURNING free.place, job.*, free.status AS code, now_ms, worker, $attempts AS attempts,
             $result AS result, $errors AS records, turn.num AS holder
     ),
     kept AS (
@@ -132,10 +142,10 @@ ENDED = """
     missed AS MATERIALIZED (
         SELECT asked.id, asked.delivery, asked.place, EXISTS (
             SELECT 1 FROM $job AS job
-            WHERE job.id = asked.id AND job.status = 2 AND job.lease = turn.num
+            WHERE job.id = asked.id AND job.status = 2 AND coalesce(job.lease, 0) = turn.num
                 AND job.delivery = asked.delivery
         ) AS busy
-        FROM turn CROSS JOIN asked WHERE asked.place NOT IN (SELECT place FROM free)
+        FROM turn CROSS JOIN asked WHERE asked.place NOT IN (SELECT place FROM gone $or_back)
     ),
     lists AS MATERIALIZED (
         SELECT json_build_array(
@@ -145,7 +155,7 @@ ENDED = """
             ), '[]'),
             coalesce((
                 SELECT json_agg(json_build_array(asked.id, asked.delivery) ORDER BY place)
-                FROM free JOIN asked USING (place) WHERE free.status = 6 AND asked.code < 4
+                FROM gone JOIN asked USING (place) WHERE gone.code = 6 AND asked.code < 4
             ), '[]'),
             coalesce((
                 SELECT json_agg(json_build_array(id, delivery) ORDER BY place)
@@ -159,15 +169,18 @@ NOTHING_SETTLED = """
 """
 
 OF_LANE = """
-    SELECT id, lane FROM $job AS job
-    WHERE status = 0 AND job.lane = one.lane
-        AND (job_rank, due_ms, id) > (one.after_rank, one.after_ms, one.after_id)
-        AND (expires_ms IS NULL OR expires_ms > now_ms)
-    ORDER BY job_rank, due_ms, id LIMIT $room FOR UPDATE SKIP LOCKED
+    SELECT * FROM (
+        SELECT ctid AS spot, lane FROM $job AS job
+        WHERE status = 0 AND job.lane = one.lane
+            AND (job_rank, due_ms, id) > (one.after_rank, one.after_ms, one.after_id)
+            AND (expires_ms IS NULL OR expires_ms > now_ms)
+        ORDER BY job_rank, due_ms, id LIMIT $room FOR UPDATE SKIP LOCKED
+    ) AS locked LIMIT $most
 """
+"""The second limit is a number that the planner can read: else it makes a new plan each time."""
 SUSPECTS = """
     suspect AS MATERIALIZED (
-        SELECT pick.id, pick.lane FROM turn
+        SELECT pick.spot, pick.lane FROM turn
         CROSS JOIN unnest(:suspects::text[]) WITH ORDINALITY AS lanes (lane, place)
         CROSS JOIN LATERAL (
             SELECT lanes.lane, -2147483648 AS after_rank, 0::bigint AS after_ms, '' AS after_id
@@ -177,10 +190,10 @@ SUSPECTS = """
 """
 PICKED = """
     picked AS MATERIALIZED (
-        SELECT id, row_number() OVER () AS place FROM (
+        SELECT spot, row_number() OVER () AS place FROM (
             $suspect
             (
-                SELECT pick.id FROM turn CROSS JOIN unnest(
+                SELECT pick.spot FROM turn CROSS JOIN unnest(
                     :lanes::text[], :caps::int[],
                     :after_ranks::int[], :after_mss::bigint[], :after_ids::text[]
                 ) AS one (lane, cap, after_rank, after_ms, after_id)
@@ -193,7 +206,8 @@ PICKED = """
     taken AS (
         UPDATE $job AS job SET
             status = 2, lease = turn.num, started_ms = now_ms, delivery = delivery + 1
-        FROM picked CROSS JOIN turn WHERE job.id = picked.id
+        FROM picked CROSS JOIN turn
+        WHERE job.ctid = picked.spot AND job.status = 0 AND picked.place + 0 = picked.place
         RETURNING picked.place, job.*
     )
 """
@@ -201,7 +215,7 @@ PICKED = """
 
 OTHERS = """
     UNION ALL (
-        SELECT pick.id FROM turn CROSS JOIN unnest(
+        SELECT pick.spot FROM turn CROSS JOIN unnest(
             :others::text[],
             :other_ranks::int[], :other_mss::bigint[], :other_ids::text[]
         ) AS one (lane, after_rank, after_ms, after_id)
@@ -211,8 +225,11 @@ OTHERS = """
 
 FREED = """
     freed AS (
-        DELETE FROM $unique_key AS held USING ($free_keys) AS leaving
-        WHERE held.name = leaving.job_key AND held.job = leaving.id
+        DELETE FROM $unique_key AS held USING ($free_keys) AS leaving CROSS JOIN LATERAL (
+            SELECT ctid AS spot FROM $unique_key AS taken
+            WHERE taken.name = leaving.job_key AND taken.job = leaving.id LIMIT 1
+        ) AS found
+        WHERE held.ctid = found.spot
     )
 """
 FREE_BY_END = """
