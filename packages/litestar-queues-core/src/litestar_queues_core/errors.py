@@ -110,6 +110,14 @@ class NotInTaskError(QueueError, RuntimeError):
     """Something that only a running task can do was asked for outside of one."""
 
 
+class SessionError(QueueError, TypeError):
+    """A database session cannot be written through: of another kind, closed, no transaction."""
+
+
+class TransactionError(QueueError, RuntimeError):
+    """``ctx.transaction()`` or ``ctx.set_result()`` was used where it cannot work."""
+
+
 class WrongLoopError(QueueError, RuntimeError):
     """A service was used from an event loop that is not its own."""
 
@@ -187,11 +195,18 @@ class StoreUnavailable(StoreError, ConnectionError):
 
 
 class LeaseLost(StoreError):
-    """The lease is dead: its jobs have been given to others, or will be."""
+    """The lease is dead: its jobs have been given to others, or will be.
 
-    def __init__(self, lease: str) -> None:
-        super().__init__(f"lease {lease} is dead; its jobs belong to others now")
+    Attributes:
+        lease: The lease.
+        job: The job that it does not hold any more, if only one was asked about.
+    """
+
+    def __init__(self, lease: str, *, job: str | None = None) -> None:
+        what = "is dead; its jobs belong" if job is None else f"holds job {job} no more; it belongs"
+        super().__init__(f"lease {lease} {what} to others now")
         self.lease = lease
+        self.job = job
 
 
 class StaleExchange(StoreError):

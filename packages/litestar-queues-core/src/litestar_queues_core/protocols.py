@@ -266,14 +266,29 @@ class SupportsKeeper(Protocol):
 
 @runtime_checkable
 class SupportsTransactions(Protocol):
-    """A store that shares a database with the application."""
+    """A store that shares a database with the application.
+
+    Attributes:
+        sessions: What kinds of session it accepts, in words, for whoever brings another.
+    """
+
+    sessions: str
 
     def accepts(self, session: object) -> bool:
-        """Return whether this store can write through *session*."""
+        """Return whether this store can write through sessions of that kind."""
         ...
 
     async def enqueue_in(self, session: Any, jobs: Sequence[NewJob]) -> Sequence[Enqueued]:
-        """Like :meth:`Store.enqueue`, inside the caller's open transaction."""
+        """Like :meth:`Store.enqueue`, inside the caller's open transaction.
+
+        Nothing is committed, and nothing that an answer can say undoes the transaction: a key
+        that is held by another job, or locked by somebody else's open transaction
+        (``KeyBusyError``), leaves it as good as before.  Workers are woken after the commit.
+
+        Raises:
+            SessionError: It is closed, has no open transaction, or blocks; the message names the
+                fix.
+        """
         ...
 
     def enqueue_in_sync(self, session: Any, jobs: Sequence[NewJob]) -> Sequence[Enqueued]:
@@ -281,11 +296,23 @@ class SupportsTransactions(Protocol):
         ...
 
     def transaction(self) -> AbstractAsyncContextManager[Any]:
-        """Open a session whose commit follows :meth:`settle_in`."""
+        """Open a session in whose transaction :meth:`settle_in` will be the last statement.
+
+        Left without an error, it commits, and what the settlement causes is signalled; left with
+        one, it rolls back.  What goes wrong with the commit passes through: the caller looks up
+        whether it took effect.  Entering and leaving may happen in different asyncio tasks.
+        """
         ...
 
-    async def settle_in(self, session: Any, settlement: Settlement) -> None:
-        """Apply *settlement* as the last statement before the session's commit."""
+    async def settle_in(self, session: Any, lease: LeaseId, settlement: Settlement) -> None:
+        """Apply *settlement* in the transaction of a session from :meth:`transaction`.
+
+        The fence is checked last of all, and holds until the commit: neither is the lease marked
+        dead nor the job changed by anybody else before.
+
+        Raises:
+            LeaseLost: The fence does not hold; the transaction must be rolled back.
+        """
         ...
 
 
