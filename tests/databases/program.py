@@ -134,7 +134,7 @@ class Program(ABC):
                 raise PortTaken(self.port) if TAKEN in self.log() else ServerError(self.log())
             if self.answers():
                 return
-            time.sleep(0.01)
+            time.sleep(0.03)
         raise ServerError(f"it does not answer: {self.log()}")
 
     def _end(self, number: signal.Signals) -> None:
