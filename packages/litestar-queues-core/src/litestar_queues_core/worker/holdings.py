@@ -81,7 +81,7 @@ class Holdings:
             self.mean = took if self.mean is None else self.mean + (took - self.mean) / 16
         if self.suspect is run:
             self.suspect = None
-        if run.stopped is not LOST:
+        if run.stopped is not LOST and not run.committed:
             self.outbox.append(run)
         if len(self.outbox) <= 1:
             self.wake.set()

@@ -40,8 +40,8 @@ class PsycopgConnection:
         self._cursor.row_factory = driver.rows.tuple_row
         self._hears = False
         self._ear: int | None = None
-        self._told: Callable[[str], None] = str
-        self._lost: Callable[[], None] = str
+        self._told: Callable[[str], None] = lambda payload: None
+        self._lost: Callable[[], None] = lambda: None
 
     @property
     def closed(self) -> bool:
@@ -162,7 +162,7 @@ class _List(_Text):
 class _ByteList(_List):
     format = driver.pq.Format.BINARY
 
-    def dump(self, value: Sequence[bytes | None]) -> bytes:
+    def dump(self, value: Any) -> bytes:
         parts = [_HEAD(1, None in value, _BYTEA, len(value), 1)]
         for one in value:
             parts += [_NULL] if one is None else [_LENGTH(len(one)), one]

@@ -258,9 +258,11 @@ HEADER = """
     SELECT NULL::bigint, holder.last_seq::bigint, NULL::int, json_build_array(
         told, $lanes, (
             SELECT json_agg(request.job) FROM $cancel_request AS request
-            JOIN $job AS job ON job.id = request.job
-            WHERE request.lease = holder.num AND job.lease = holder.num AND job.cancelling = 1
-                $still_held
+            CROSS JOIN LATERAL (
+                SELECT 1 FROM $job AS job WHERE job.id = request.job AND job.cancelling = 1
+                    AND coalesce(job.lease, 0) = holder.num LIMIT 1
+            ) AS held
+            WHERE request.lease = holder.num $still_held
         )
     )::text, holder.worker, holder.num, NULL::bytea, NULL::bytea, NULL::bytea, NULL::text,
         least((SELECT min(due_ms) FROM $job WHERE status = 1), $due), now_ms,

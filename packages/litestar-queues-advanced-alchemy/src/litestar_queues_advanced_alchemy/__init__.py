@@ -1,0 +1,7 @@
+"""Jobs in the database of an Advanced Alchemy configuration."""
+
+from __future__ import annotations
+
+from litestar_queues_advanced_alchemy.config import AdvancedAlchemyBackendConfig
+
+__all__ = ["AdvancedAlchemyBackendConfig"]

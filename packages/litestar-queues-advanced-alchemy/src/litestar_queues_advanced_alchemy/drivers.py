@@ -1,0 +1,106 @@
+"""The drivers of SQLAlchemy beneath which the queue works, on their own connections."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any, Protocol
+
+from litestar_queues_core.errors import ConfigError
+from litestar_queues_sql.driver import ListeningConnection
+
+
+class Driver(Protocol):
+    """What differs between drivers.
+
+    Attributes:
+        refusals: See :class:`litestar_queues_sql.driver.Connections`.
+    """
+
+    refusals: tuple[type[BaseException], ...]
+
+    @abstractmethod
+    def wrap(self, raw: Any) -> ListeningConnection:
+        """Return the driver's connection as one that the store can use."""
+        ...
+
+    @abstractmethod
+    def in_transaction(self, raw: Any) -> bool:
+        """Return whether a transaction is open on the server."""
+        ...
+
+    @abstractmethod
+    async def autocommit(self, raw: Any, on: bool) -> None:
+        """Let each statement commit by itself, or no longer."""
+        ...
+
+    @abstractmethod
+    async def connect(self, dsn: str) -> ListeningConnection:
+        """Open a connection to another address."""
+        ...
+
+
+class _Asyncpg(Driver):
+    def __init__(self) -> None:
+        self._driver: Any = import_module("asyncpg")
+        self._wrap: Any = import_module("litestar_queues_sql.drivers.asyncpg").AsyncpgConnection
+        self.refusals = (self._driver.DataError,)
+
+    def wrap(self, raw: Any) -> ListeningConnection:
+        wrapped: ListeningConnection = self._wrap(raw)
+        return wrapped
+
+    def in_transaction(self, raw: Any) -> bool:
+        return bool(raw.is_in_transaction())
+
+    async def autocommit(self, raw: Any, on: bool) -> None:
+        """It is never anything else."""
+
+    async def connect(self, dsn: str) -> ListeningConnection:
+        return self.wrap(await self._driver.connect(dsn))
+
+
+class _Psycopg(Driver):
+    def __init__(self) -> None:
+        self._driver: Any = import_module("psycopg")
+        self._wrap: Any = import_module("litestar_queues_sql.drivers.psycopg").PsycopgConnection
+        self.refusals = (self._driver.DataError,)
+
+    def wrap(self, raw: Any) -> ListeningConnection:
+        wrapped: ListeningConnection = self._wrap(raw)
+        return wrapped
+
+    def in_transaction(self, raw: Any) -> bool:
+        idle: bool = raw.info.transaction_status == self._driver.pq.TransactionStatus.IDLE
+        return not idle
+
+    async def autocommit(self, raw: Any, on: bool) -> None:
+        if raw.autocommit is not on:
+            await raw.set_autocommit(on)
+
+    async def connect(self, dsn: str) -> ListeningConnection:
+        return self.wrap(await self._driver.AsyncConnection.connect(dsn, autocommit=True))
+
+
+_DRIVERS: Mapping[str, type[Driver]] = {
+    "postgresql+asyncpg": _Asyncpg,
+    "postgresql+psycopg": _Psycopg,
+    "postgresql+psycopg_async": _Psycopg,
+}
+SUPPORTED = "postgresql+asyncpg and postgresql+psycopg"
+
+
+def kind_of(name: str) -> type[Driver]:
+    """Return the driver that SQLAlchemy calls *name*, such as ``postgresql+asyncpg``.
+
+    Raises:
+        ConfigError: It is not among those that are supported.
+    """
+    try:
+        return _DRIVERS[name]
+    except KeyError:
+        raise ConfigError(
+            f"the queue cannot use {name} of SQLAlchemy: it is not supported yet; supported are "
+            f"{SUPPORTED}"
+        ) from None

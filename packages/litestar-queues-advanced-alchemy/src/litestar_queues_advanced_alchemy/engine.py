@@ -1,0 +1,120 @@
+"""Connections of an engine of SQLAlchemy, as its driver has them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Generator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from typing import Any
+
+from sqlalchemy import PoolProxiedConnection
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.util import greenlet_spawn
+
+from litestar_queues_advanced_alchemy.drivers import Driver
+from litestar_queues_core.errors import ConfigError
+from litestar_queues_sql.driver import Connection, ListeningConnection
+from litestar_queues_sql.postgres.spares import Spares
+
+
+class EngineConnections:
+    """See :class:`litestar_queues_sql.driver.Connections`.
+
+    Args:
+        engine: The engine.
+        driver: Its driver.
+        pooled: Whether to borrow from its pool; if not, a few connections of our own serve.
+        notify: Whether notifications are heard, or the DSN of a way past the pooler.
+    """
+
+    def __init__(
+        self, engine: AsyncEngine, driver: Driver, *, pooled: bool, notify: bool | str
+    ) -> None:
+        self.refusals: tuple[type[BaseException], ...] = driver.refusals
+        self._engine = engine
+        self._driver = driver
+        self._pooled = pooled
+        self._notify = notify
+        self._spares = Spares(self.open)
+
+    async def open(self) -> ListeningConnection:
+        """Open a connection beside the pool, with the settings of the engine."""
+        with unwrapped():
+            raw = await greenlet_spawn(_connect, self._engine)
+        connection = self._driver.wrap(raw)
+        try:
+            await self._driver.autocommit(raw, True)
+        except BaseException:
+            connection.discard()
+            raise
+        return connection
+
+    def lend(self) -> AbstractAsyncContextManager[Connection]:
+        """Lend a connection of the pool, or one of ours."""
+        return self._borrowed() if self._pooled else self._spares.lend()
+
+    @asynccontextmanager
+    async def _borrowed(self) -> AsyncGenerator[Connection]:
+        with unwrapped():
+            async with self._engine.connect() as borrowed:
+                raw = await self._take(borrowed)
+                connection = self._driver.wrap(raw)
+                try:
+                    yield connection
+                finally:
+                    if connection.closed:
+                        await borrowed.invalidate()
+                    else:
+                        await self._driver.autocommit(raw, False)
+
+    async def _take(self, borrowed: AsyncConnection) -> Any:
+        """Return the driver's connection, fit for statements that commit by themselves."""
+        while True:
+            proxied = await borrowed.get_raw_connection()
+            raw: Any = proxied.driver_connection
+            if not self._driver.wrap(raw).closed:
+                break
+            await borrowed.invalidate()
+        if self._driver.in_transaction(raw):  # something listens to the pool, and has looked
+            await greenlet_spawn(_connection(proxied).commit)
+        await self._driver.autocommit(raw, True)
+        return raw
+
+    async def open_listening(self) -> ListeningConnection | None:
+        """Open a connection that reaches the server itself."""
+        if isinstance(self._notify, str):
+            return await self._driver.connect(self._notify)
+        return await self.open() if self._notify else None
+
+    async def close(self) -> None:
+        """Close our own connections."""
+        await self._spares.close()
+
+
+@contextmanager
+def unwrapped() -> Generator[None]:
+    """Let errors of the driver through as it has raised them."""
+    try:
+        yield
+    except DBAPIError as error:
+        if error.orig is None:
+            raise
+        raise error.orig from error
+
+
+def _connect(engine: AsyncEngine) -> Any:
+    """Connect as the pool does, with all that listens to it; then take leave of the pool.
+
+    A pool that is made anew has no connections yet, which could belong to another event loop.
+    """
+    try:
+        proxied = engine.sync_engine.pool.recreate().connect()
+    except TypeError as error:
+        raise ConfigError(f"the engine's driver refuses its connect_args: {error}") from error
+    proxied.detach()
+    _connection(proxied).commit()  # what listeners have begun
+    return proxied.driver_connection
+
+
+def _connection(proxied: PoolProxiedConnection) -> Any:
+    return proxied.dbapi_connection
