@@ -4,7 +4,7 @@ This is the one file that the author of a backend reads.  Required is :class:`St
 :class:`BackendConfig` that opens it.  Every ability beyond that is a protocol of its own, found by
 ``isinstance``; without one the rest works, and using an option that needs it is an error that
 names both.  ``litestar_queues_core.testing.StoreConformance`` checks all of it.  Executors are a
-matter apart: see ``execution.py``.
+matter apart: see ``execution.py``; so is what else can be replaced: ``extensions.py``.
 
 Rules for every method of a store:
 
@@ -23,6 +23,7 @@ from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from litestar_queues_core.execution import ExecutionConfig, Executor, RemoteExecutor
+from litestar_queues_core.extensions import EventSink, Scheduler, Serializer
 from litestar_queues_core.ids import JobId, LeaseId
 from litestar_queues_core.model import Event, Job, NewJob, WorkerInfo
 from litestar_queues_core.settlements import (
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
     from litestar_queues_core.schedules import (
         DueSchedule,
         Firing,
-        Schedule,
         ScheduleChanges,
         ScheduleRow,
     )
@@ -390,38 +390,4 @@ class SupportsRemote(Protocol):
 
     async def overdue_dispatches(self, limit: int, *, hold: float) -> Sequence[OverdueDispatch]:
         """Hand overdue or cancel-requested dispatches to one caller for *hold* seconds."""
-        ...
-
-
-@runtime_checkable
-class EventSink(Protocol):
-    """Where events go."""
-
-    async def publish(self, events: Sequence[Event]) -> None:
-        """Deliver *events*, in order."""
-        ...
-
-
-class Scheduler(Protocol):
-    """Turns rules into jobs, once per instant."""
-
-    async def sync(self, schedules: Sequence[Schedule]) -> ScheduleChanges:
-        """Bring the store's rows into line with *schedules*."""
-        ...
-
-    async def tick(self) -> float:
-        """Do one round; return the rest in seconds."""
-        ...
-
-
-@runtime_checkable
-class Serializer(Protocol):
-    """Turns plain JSON values into bytes and back; conversion by annotation is not its task."""
-
-    def dumps(self, value: object) -> bytes:
-        """Encode None, bool, int, float, str, lists and dicts with text keys."""
-        ...
-
-    def loads(self, data: bytes) -> object:
-        """Decode what any other serializer of this kind has encoded."""
         ...
