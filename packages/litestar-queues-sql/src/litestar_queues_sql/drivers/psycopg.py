@@ -77,7 +77,11 @@ class PsycopgConnection:
     ) -> None:
         """Hear notifications: psycopg tells of them while it executes, else we look ourselves."""
         self._told, self._lost = told, lost
-        self.raw.add_notify_handler(lambda notification: told(notification.payload))
+
+        def on_notification(notification: Any) -> None:
+            told(notification.payload)
+
+        self.raw.add_notify_handler(on_notification)
         await self.run(f'LISTEN "{channel}"')
         self._hears = True
         self._prick_ears()
@@ -96,8 +100,8 @@ class PsycopgConnection:
             self._hears = False
             self._lost()
         else:
-            self._ear = self.raw.fileno()
-            asyncio.get_running_loop().add_reader(self._ear, self._look)
+            self._ear = ear = int(self.raw.fileno())
+            asyncio.get_running_loop().add_reader(ear, self._look)
 
     def _look(self) -> None:
         try:
