@@ -50,7 +50,7 @@ class LockTimeout(StoreUnavailable):
     """Somebody else has locked a row for too long; nothing was written."""
 
 
-def state_of(error: BaseException) -> str | None:
+def state_of(error: BaseException | None) -> str | None:
     """Return the SQLSTATE of an error which the server has answered."""
     state = getattr(error, "sqlstate", None)
     return state if isinstance(state, str) else None

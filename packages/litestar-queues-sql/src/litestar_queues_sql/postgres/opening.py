@@ -7,12 +7,13 @@ from collections.abc import AsyncGenerator, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
-from litestar_queues_core.errors import ConfigError
+from litestar_queues_core.errors import ConfigError, QueueError
 from litestar_queues_sql.database import PREFIX
 from litestar_queues_sql.driver import Connection, Connections
 from litestar_queues_sql.postgres.database import PostgresDatabase
 from litestar_queues_sql.postgres.dialect import GUARD, POSTGRES
 from litestar_queues_sql.postgres.enqueue import Enqueues
+from litestar_queues_sql.postgres.errors import state_of
 from litestar_queues_sql.postgres.exchange import Exchanges
 from litestar_queues_sql.postgres.held import HeldConnection
 from litestar_queues_sql.postgres.lanes import Lanes
@@ -24,6 +25,9 @@ from litestar_queues_sql.signals import Signals
 logger: logging.Logger = logging.getLogger("litestar_queues.postgres")
 
 OLDEST = 14
+MADE_BY_OTHERS = frozenset({"23505", "42P07", "42710"})
+"""What the server answers to one of two who make the same table at the same time."""
+TRIES = 5
 _SERVER = "SELECT current_setting('server_version_num')::int, version(), current_database()"
 
 
@@ -89,4 +93,12 @@ async def _check_server(connection: Connection) -> str:
 
 async def _upgrade(database: PostgresDatabase) -> None:
     script = partial(upgrade, MIGRATIONS, POSTGRES.additions, GUARD)
+    for _ in range(TRIES):
+        try:
+            await database.write(script)
+        except QueueError as error:
+            if state_of(error.__cause__) not in MADE_BY_OTHERS:
+                raise
+        else:
+            return
     await database.write(script)
