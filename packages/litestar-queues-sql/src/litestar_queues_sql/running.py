@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TypeVar
+from collections.abc import Coroutine, Sequence
+from typing import Any, TypeVar
 
 from litestar_queues_sql.database import Texts
 from litestar_queues_sql.driver import Connection
@@ -57,6 +57,21 @@ async def run(
             topics.update(request.topics)
         else:
             answer = await clock.now_ms(connection)
+
+
+def without_waiting(work: Coroutine[Any, Any, T]) -> T:
+    """Do *work* in this thread, without an event loop: all it awaits blocks and never suspends.
+
+    Raises:
+        RuntimeError: Something suspended.
+    """
+    try:
+        work.send(None)
+    except StopIteration as end:
+        result: T = end.value
+        return result
+    work.close()
+    raise RuntimeError("a connection for a blocking session has suspended")
 
 
 async def _run_many(

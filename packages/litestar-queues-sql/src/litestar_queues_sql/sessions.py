@@ -1,7 +1,7 @@
 """What an adapter gives so that jobs can share a transaction with the application's data.
 
-A *session* is whatever the users of the adapter hold: a driver of SQLSpec, an ``AsyncSession``.  The
-adapter knows how to find the connection beneath it; SQL and rules are the store's.
+A *session* is whatever the users of the adapter hold: a driver of SQLSpec, an ``AsyncSession``.
+The adapter knows how to find the connection beneath it; SQL and rules are the store's.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Sessions(Protocol):
         * The transaction must be open *on the server*, with what the session has written before.
           A session that begins by itself is made to begin here (SQLAlchemy: ``await
           session.connection()`` alone does not send ``BEGIN`` with every driver).  One that does
-          not is refused.
+          not is refused, and so is one of :meth:`begin` whose transaction was ended in between.
         * For a session that blocks, neither this coroutine nor those of the connection ever
           suspend: they block, and are run in the thread of the caller, without an event loop.
         * Errors have their ``sqlstate``, as :class:`~litestar_queues_sql.driver.Connection` says:

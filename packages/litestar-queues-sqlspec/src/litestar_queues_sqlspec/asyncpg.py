@@ -13,6 +13,7 @@ from sqlspec.adapters.asyncpg import AsyncpgConfig
 from litestar_queues_core.errors import ConfigError
 from litestar_queues_sql.drivers.asyncpg import AsyncpgConnection
 from litestar_queues_sql.postgres.spares import Spares
+from litestar_queues_sqlspec.sessions import AsyncSessions
 
 driver: Any = import_module("asyncpg")  # it has no types
 
@@ -31,6 +32,13 @@ class AsyncpgConnections:
         self._config = config
         self._notify = notify
         self._spares = Spares(self.open)
+        self.sessions: AsyncSessions = AsyncSessions(
+            config,
+            self.open,
+            AsyncpgConnection,
+            in_transaction=_in_transaction,
+            gone=driver.InterfaceError,
+        )
 
     async def open(self) -> AsyncpgConnection:
         """Open a connection beside the pool, with the settings of the pool."""
@@ -62,6 +70,11 @@ class AsyncpgConnections:
     async def close(self) -> None:
         """Close our own connections."""
         await self._spares.close()
+        await self.sessions.close()
+
+
+def _in_transaction(raw: Any) -> bool:
+    return bool(raw.is_in_transaction())
 
 
 async def _open(config: AsyncpgConfig) -> AsyncpgConnection:

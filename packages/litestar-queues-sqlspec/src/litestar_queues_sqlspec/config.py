@@ -58,6 +58,7 @@ class SQLSpecBackendConfig:
                 create_schema=self.create_schema,
                 relaxed_commit=self.relaxed_commit,
                 notify=bool(self.notify),
+                sessions=connections.sessions,
             ) as store:
                 yield store
         finally:

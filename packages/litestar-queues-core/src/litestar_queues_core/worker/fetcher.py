@@ -110,6 +110,7 @@ class Fetcher:
 
     async def _send(self, batch: list[Run], wants: Wants) -> Exchange | None:
         self.asking = True
+        self._holdings.completed.clear()
         try:
             return await self._exchange(batch, wants)
         except BaseException:
@@ -300,6 +301,7 @@ class Fetcher:
         self._audited = now()
         if self._remembered is None:
             return
+        self._holdings.completed.clear()
         try:
             answer = await ask(self._store.exchange(self._lease.id, *self._remembered))
         except (StaleExchange, LeaseLost, StoreUnavailable) as error:
@@ -307,6 +309,8 @@ class Fetcher:
             return
         for job in answer.claimed:
             known = self._holdings.held.get(job.id)
+            if (job.id, job.delivery) in self._holdings.completed:
+                continue
             if known is None or known.job.delivery != job.delivery:
                 logger.warning("job %s is held and not known here; giving it back", job.id)
                 run = Run(job, now())

@@ -187,7 +187,7 @@ class Transacting:
         run = block.run
         run.committed = block.completion.committed = True
         run.took = self._now() - run.started
-        self._holdings.forget(run)
+        self._holdings.complete(run)
         self._announcer.completed(run, settlement)
 
 

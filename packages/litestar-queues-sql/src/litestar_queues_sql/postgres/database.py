@@ -74,16 +74,6 @@ class PostgresDatabase:
         """Run a script in a transaction; return its result, and topics that nobody was told."""
         return await self.attempt(lend, lambda connection: self.transact(connection, script))
 
-    async def run_in(self, connection: Connection, script: Factory[T]) -> tuple[T, Collection[str]]:
-        """Run a script in a transaction that is open and stays so; nothing is tried again.
-
-        Return its result, and the topics to raise once that transaction has been committed.
-        """
-        try:
-            return await run(script(), connection, self.texts, self.clock)
-        except Exception as error:
-            raise translated(error, self.connections.refusals) from error
-
     async def attempt(self, lend: Lend, operation: Callable[[Connection], Awaitable[T]]) -> T:
         """Do something on a connection, and again if it met others; all within the deadline.
 

@@ -101,7 +101,7 @@ class Enqueues:
             return await self._database.write(partial(enqueue, jobs))
         except LockTimeout as error:
             if len(jobs) == 1:
-                return [_busy(jobs[0], error)]
+                return [busy(jobs[0], error)]
             return [(await self._take_keyed([job]))[0] for job in jobs]
 
     async def _take_plain(self, jobs: Sequence[NewJob]) -> Sequence[Enqueued]:
@@ -184,7 +184,8 @@ def _taken(job: NewJob, now_ms: int) -> Enqueued:
     return Enqueued(job.id, True, status_of(SCHEDULED if _due(job, now_ms) > now_ms else PENDING))
 
 
-def _busy(job: NewJob, cause: Exception) -> Enqueued:
+def busy(job: NewJob, cause: Exception) -> Enqueued:
+    """Return the answer to a job whose key was waited for in vain."""
     key = "" if job.key is None else job.key.key
     error = KeyBusyError(
         f"the key {key!r} is locked by somebody's open transaction; try again once it has ended"

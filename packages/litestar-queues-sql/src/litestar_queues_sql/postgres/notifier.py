@@ -59,6 +59,11 @@ class Notifier:
         self._connection: ListeningConnection | None = None
         self._task: asyncio.Task[None] | None = None
 
+    @property
+    def tells(self) -> bool:
+        """Whether other processes are told of anything."""
+        return self._task is not None
+
     async def start(self) -> None:
         """Connect, and go on connecting; raises what is wrong the first time."""
         connection = await self._connect()

@@ -19,7 +19,9 @@ from litestar_queues_sql.postgres.held import HeldConnection
 from litestar_queues_sql.postgres.lanes import Lanes
 from litestar_queues_sql.postgres.notifier import Notifier
 from litestar_queues_sql.postgres.store import PostgresStore
+from litestar_queues_sql.postgres.transactions import Transactions
 from litestar_queues_sql.schema import MIGRATIONS, upgrade, verify
+from litestar_queues_sql.sessions import Sessions
 from litestar_queues_sql.signals import Signals
 
 logger: logging.Logger = logging.getLogger("litestar_queues.postgres")
@@ -39,6 +41,7 @@ async def open_postgres(
     create_schema: bool = True,
     relaxed_commit: bool = False,
     notify: bool = True,
+    sessions: Sessions | None = None,
 ) -> AsyncGenerator[PostgresStore]:
     """Open a store for as long as the context lasts.
 
@@ -48,6 +51,7 @@ async def open_postgres(
         create_schema: Whether to create and upgrade the tables; if not, they must be there.
         relaxed_commit: Whether claims and settlements may be lost when the server crashes.
         notify: Whether to listen and to notify; without it waits end by themselves.
+        sessions: How sessions of the application are written through, if they can be.
     """
     signals = Signals()
     lanes = Lanes()
@@ -77,6 +81,7 @@ async def open_postgres(
             notifier,
             Exchanges(database, exchanging.lend, lanes, notifier.raise_, relaxed=relaxed_commit),
             Enqueues(database, enqueueing.lend, notifier.raise_),
+            transactions=Transactions(database, sessions, notifier),
         )
 
 

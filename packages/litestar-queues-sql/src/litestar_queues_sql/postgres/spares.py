@@ -16,15 +16,16 @@ MOST = 2
 
 
 class Spares(Generic[C]):
-    """Opened when needed, at most two at a time, and kept for the next.
+    """Opened when needed, a few at a time, and kept for the next.
 
     Args:
         open_: Opens one.
+        most: How many at a time.
     """
 
-    def __init__(self, open_: Callable[[], Awaitable[C]]) -> None:
+    def __init__(self, open_: Callable[[], Awaitable[C]], *, most: int = MOST) -> None:
         self._open = open_
-        self._places = asyncio.Semaphore(MOST)
+        self._places = asyncio.Semaphore(most)
         self._idle: list[C] = []
 
     @asynccontextmanager

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Generator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager
 from functools import partial
+from typing import Any
 
 from litestar_queues_core.ids import JobId, LeaseId
 from litestar_queues_core.model import NewJob
@@ -16,6 +17,7 @@ from litestar_queues_sql.postgres.enqueue import Enqueues
 from litestar_queues_sql.postgres.exchange import Exchanges, Request
 from litestar_queues_sql.postgres.keeper import PostgresKeeper, keeper
 from litestar_queues_sql.postgres.notifier import Notifier
+from litestar_queues_sql.postgres.transactions import Transactions
 from litestar_queues_sql.signals import Signals
 from litestar_queues_sql.store import SqlStore
 
@@ -31,6 +33,7 @@ class PostgresStore(SqlStore):
         notifier: Tells other processes.
         exchanges: Does exchanges in one statement.
         enqueues: Takes jobs in one statement.
+        transactions: Writes where the application commits.
     """
 
     def __init__(
@@ -40,10 +43,14 @@ class PostgresStore(SqlStore):
         notifier: Notifier,
         exchanges: Exchanges,
         enqueues: Enqueues,
+        *,
+        transactions: Transactions,
     ) -> None:
         super().__init__(database)
         self._exchanges = exchanges
         self._enqueues = enqueues
+        self._transactions = transactions
+        self.sessions: str = transactions.kinds
         self._postgres = database
         self._signals = signals
         self._notifier = notifier
@@ -61,6 +68,26 @@ class PostgresStore(SqlStore):
         if answer is None:
             return await super().apply_exchange(lease, seq, settlements, wants)
         return answer
+
+    def accepts(self, session: object) -> bool:
+        """Return whether this store can write through sessions of that kind."""
+        return self._transactions.accepts(session)
+
+    async def enqueue_in(self, session: Any, jobs: Sequence[NewJob]) -> Sequence[Enqueued]:
+        """Take *jobs* in the caller's transaction."""
+        return await self._transactions.enqueue(session, jobs)
+
+    def enqueue_in_sync(self, session: Any, jobs: Sequence[NewJob]) -> Sequence[Enqueued]:
+        """Take *jobs* in the caller's transaction, in this thread."""
+        return self._transactions.enqueue_here(session, jobs)
+
+    def transaction(self) -> AbstractAsyncContextManager[Any]:
+        """Open a session whose transaction ends with a settlement."""
+        return self._transactions.open()
+
+    async def settle_in(self, session: Any, lease: LeaseId, settlement: Settlement) -> None:
+        """Apply *settlement* in such a transaction."""
+        await self._transactions.settle(session, lease, settlement)
 
     async def wait(self, topics: Collection[str], timeout: float) -> bool:
         """Rest until one of *topics* is raised (true) or *timeout* seconds are over (false)."""
