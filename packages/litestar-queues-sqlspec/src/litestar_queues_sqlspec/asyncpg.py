@@ -13,6 +13,7 @@ from sqlspec.adapters.asyncpg import AsyncpgConfig
 from litestar_queues_core.errors import ConfigError
 from litestar_queues_sql.drivers.asyncpg import AsyncpgConnection
 from litestar_queues_sql.postgres.spares import Spares
+from litestar_queues_sqlspec.notifying import direct
 from litestar_queues_sqlspec.sessions import AsyncSessions
 
 driver: Any = import_module("asyncpg")  # it has no types
@@ -61,11 +62,8 @@ class AsyncpgConnections:
             return None
         if isinstance(self._notify, str):
             return AsyncpgConnection(await driver.connect(self._notify))
-        features = self._config.driver_features
-        if features.get("direct_dsn"):
-            return await _open(self._config.derive_direct_config())
-        pooled = features.get("pooler_mode") in {"transaction", "statement"}
-        return None if pooled or features.get("pgbouncer") else await self.open()
+        config = direct(self._config)
+        return None if config is None else await _open(config)
 
     async def close(self) -> None:
         """Close our own connections."""

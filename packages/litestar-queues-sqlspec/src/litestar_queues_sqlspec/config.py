@@ -7,12 +7,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from litestar_queues_core.errors import ConfigError
 from litestar_queues_sql.database import PREFIX, Texts
 from litestar_queues_sql.postgres import PostgresStore, open_postgres
-from litestar_queues_sql.postgres.dialect import POSTGRES
-
-SUPPORTED = "AsyncpgConfig"
+from litestar_queues_sqlspec.adapters import adapter_of
 
 
 @dataclass(kw_only=True, slots=True)
@@ -20,8 +17,8 @@ class SQLSpecBackendConfig:
     """Jobs in the database of a SQLSpec configuration.
 
     Attributes:
-        config: The configuration, of :mod:`sqlspec.adapters.asyncpg`.  Its pool is used if the
-            application has opened it, and never closed.
+        config: The configuration.  Its pool is used if the application has opened it, and never
+            closed.
         create_schema: Whether the tables are created and upgraded when the store is opened.
         prefix: What the names of the tables begin with.
         relaxed_commit: Whether claims and settlements may be lost when the *server* crashes: the
@@ -37,20 +34,12 @@ class SQLSpecBackendConfig:
     notify: bool | str = True
 
     def __post_init__(self) -> None:
-        Texts(POSTGRES, self.prefix)
-        adapter = adapter_of(self.config)
-        if adapter != "asyncpg":
-            raise ConfigError(
-                f"SQLSpecBackendConfig.config is of the SQLSpec adapter {adapter!r}, which is not "
-                f"supported yet; supported is {SUPPORTED} of sqlspec.adapters.asyncpg"
-            )
+        Texts(adapter_of(self.config).dialect, self.prefix)
 
     @asynccontextmanager
     async def open(self) -> AsyncGenerator[PostgresStore]:
         """Open the store for as long as the context lasts."""
-        from litestar_queues_sqlspec.asyncpg import AsyncpgConnections  # noqa: PLC0415
-
-        connections = AsyncpgConnections(self.config, self.notify)
+        connections = self._connections()
         try:
             async with open_postgres(
                 connections,
@@ -58,24 +47,17 @@ class SQLSpecBackendConfig:
                 create_schema=self.create_schema,
                 relaxed_commit=self.relaxed_commit,
                 notify=bool(self.notify),
-                sessions=connections.sessions,
             ) as store:
                 yield store
         finally:
             await connections.close()
 
+    def _connections(self) -> Any:
+        """Return where connections come from; a driver is imported only here."""
+        if adapter_of(self.config).name == "asyncpg":
+            from litestar_queues_sqlspec.asyncpg import AsyncpgConnections  # noqa: PLC0415
 
-def adapter_of(config: object) -> str:
-    """Return the name of the SQLSpec adapter that *config* belongs to.
+            return AsyncpgConnections(self.config, self.notify)
+        from litestar_queues_sqlspec.psycopg import PsycopgConnections  # noqa: PLC0415
 
-    Raises:
-        ConfigError: It is no configuration of SQLSpec.
-    """
-    for kind in type(config).__mro__:
-        place = kind.__module__.split(".")
-        if place[:2] == ["sqlspec", "adapters"]:
-            return place[2]
-    raise ConfigError(
-        "SQLSpecBackendConfig.config must be a configuration of SQLSpec, such as "
-        f"AsyncpgConfig(...), not {config!r}"
-    )
+        return PsycopgConnections(self.config, self.notify)

@@ -1,0 +1,31 @@
+"""Configurations of SQLSpec for the databases that tests start."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from sqlspec.adapters.asyncpg import AsyncpgConfig
+from sqlspec.adapters.psycopg import PsycopgAsyncConfig, PsycopgSyncConfig
+from tests.databases.postgres import Database
+
+ConfigOf = Callable[[Database], Any]
+
+
+def asyncpg(database: Database) -> AsyncpgConfig:
+    return AsyncpgConfig(connection_config={"dsn": database.url})
+
+
+def psycopg(database: Database) -> PsycopgAsyncConfig:
+    return PsycopgAsyncConfig(connection_config={"conninfo": database.url})
+
+
+def psycopg_sync(database: Database) -> PsycopgSyncConfig:
+    return PsycopgSyncConfig(connection_config={"conninfo": database.url})
+
+
+POSTGRES: dict[str, ConfigOf] = {
+    "asyncpg": asyncpg,
+    "psycopg": psycopg,
+    "psycopg-sync": psycopg_sync,
+}
