@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from litestar_queues_core.errors import SchemaError
@@ -179,9 +179,11 @@ MIGRATIONS = (
     ),
 )
 
-_CREATE = Sql("""
+VERSIONS = Sql("""
     CREATE TABLE IF NOT EXISTS $schema (version $int NOT NULL, oldest_reader $int NOT NULL)
 """)
+"""One row, which says what the tables are."""
+
 _READ = Sql("SELECT version, oldest_reader FROM $schema")
 _INSERT = Sql("INSERT INTO $schema (version, oldest_reader) VALUES (?, ?)")
 _UPDATE = Sql("UPDATE $schema SET version = ?, oldest_reader = ?")
@@ -204,7 +206,7 @@ def upgrade(
     Raises:
         SchemaError: A newer library made the tables such that this one cannot use them.
     """
-    yield _CREATE()
+    yield VERSIONS()
     if guard is not None:
         yield guard()
     found: list[tuple[int, int]] = yield _READ()
@@ -213,12 +215,30 @@ def upgrade(
     if version >= latest.version:
         check(version, oldest_reader, latest.version)
         return version
-    for migration in migrations:
-        if migration.version > version:
-            for statement in (*migration.statements, *(additions or {}).get(migration.version, ())):
-                yield statement()
+    for statement in statements(version, migrations, additions):
+        yield statement()
     yield (_UPDATE if found else _INSERT)(latest.version, latest.oldest_reader)
     return latest.version
+
+
+def statements(
+    above: int,
+    migrations: Sequence[Migration] = MIGRATIONS,
+    additions: Mapping[int, Sequence[Sql]] | None = None,
+) -> Iterator[Sql]:
+    """Yield what leads from version *above* to the latest, but for the row that says so."""
+    for migration in migrations:
+        if migration.version > above:
+            yield from migration.statements
+            yield from (additions or {}).get(migration.version, ())
+
+
+def noted(above: int, migrations: Sequence[Migration] = MIGRATIONS) -> Sql:
+    """Return the statement that says so, without parameters: for migrations of applications."""
+    version, oldest_reader = migrations[-1].version, migrations[-1].oldest_reader
+    if above:
+        return Sql(f"UPDATE $schema SET version = {version}, oldest_reader = {oldest_reader}")
+    return Sql(f"INSERT INTO $schema (version, oldest_reader) VALUES ({version}, {oldest_reader})")
 
 
 def verify(latest: int = MIGRATIONS[-1].version) -> Script[int]:

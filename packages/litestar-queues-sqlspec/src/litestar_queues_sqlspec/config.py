@@ -10,6 +10,7 @@ from typing import Any
 from litestar_queues_sql.database import PREFIX, Texts
 from litestar_queues_sql.postgres import PostgresStore, open_postgres
 from litestar_queues_sqlspec.adapters import adapter_of
+from litestar_queues_sqlspec.migrating import register
 
 
 @dataclass(kw_only=True, slots=True)
@@ -35,6 +36,7 @@ class SQLSpecBackendConfig:
 
     def __post_init__(self) -> None:
         Texts(adapter_of(self.config).dialect, self.prefix)
+        register(self.config, self.prefix)
 
     @asynccontextmanager
     async def open(self) -> AsyncGenerator[PostgresStore]:
@@ -47,6 +49,7 @@ class SQLSpecBackendConfig:
                 create_schema=self.create_schema,
                 relaxed_commit=self.relaxed_commit,
                 notify=bool(self.notify),
+                sessions=getattr(connections, "sessions", None),
             ) as store:
                 yield store
         finally:
