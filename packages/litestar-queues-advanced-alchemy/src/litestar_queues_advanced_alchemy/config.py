@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
+from advanced_alchemy.base import metadata_registry
 from advanced_alchemy.config import SQLAlchemyAsyncConfig, SQLAlchemySyncConfig
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
@@ -13,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from litestar_queues_advanced_alchemy.drivers import SUPPORTED, kind_of
 from litestar_queues_advanced_alchemy.engine import EngineConnections
+from litestar_queues_advanced_alchemy.tables import queue_tables
 from litestar_queues_core.errors import ConfigError
 from litestar_queues_sql.database import PREFIX, Texts
 from litestar_queues_sql.postgres import PostgresStore, open_postgres
@@ -48,6 +51,7 @@ class AdvancedAlchemyBackendConfig:
     def __post_init__(self) -> None:
         Texts(POSTGRES, self.prefix)
         kind_of(driver_name(self.config))
+        queue_tables(metadata_registry.get(self.config.bind_key), prefix=self.prefix)
 
     @asynccontextmanager
     async def open(self) -> AsyncGenerator[PostgresStore]:
@@ -94,7 +98,7 @@ def driver_name(config: object) -> str:
 
 
 def _url_of(config: SQLAlchemyAsyncConfig) -> URL:
-    engine: object = config.engine_instance
+    engine: Any = config.engine_instance
     if engine is None:
         if config.connection_string is None:
             raise ConfigError(f"{_HERE} has neither a connection_string nor an engine_instance")
@@ -106,4 +110,5 @@ def _url_of(config: SQLAlchemyAsyncConfig) -> URL:
         raise ConfigError(
             f"{_HERE}.engine_instance blocks the event loop: make it by create_async_engine"
         )
-    return engine.url
+    url: URL = engine.url
+    return url

@@ -111,9 +111,10 @@ def _connect(engine: AsyncEngine) -> Any:
         proxied = engine.sync_engine.pool.recreate().connect()
     except TypeError as error:
         raise ConfigError(f"the engine's driver refuses its connect_args: {error}") from error
+    raw: Any = proxied.driver_connection
     proxied.detach()
     _connection(proxied).commit()  # what listeners have begun
-    return proxied.driver_connection
+    return raw
 
 
 def _connection(proxied: PoolProxiedConnection) -> Any:
