@@ -26,7 +26,7 @@ _OURS: dict[str, dict[str, str | None]] = {
         "redis": None,
         "valkey": None,
         "sqlspec": None,
-        "advanced_alchemy": None,
+        "advanced_alchemy": "litestar-queues-advanced-alchemy",
     },
     EXECUTORS: {"cloudrun": None},
     SINKS: {},
