@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+from sqlspec.adapters.aiosqlite import AiosqliteConfig
 from sqlspec.adapters.asyncpg import AsyncpgConfig
 from sqlspec.adapters.psycopg import PsycopgAsyncConfig, PsycopgSyncConfig
+from sqlspec.adapters.sqlite import SqliteConfig
 from tests.databases.postgres import Database
 
 ConfigOf = Callable[[Database], Any]
@@ -29,3 +32,14 @@ POSTGRES: dict[str, ConfigOf] = {
     "psycopg": psycopg,
     "psycopg-sync": psycopg_sync,
 }
+
+
+def aiosqlite(path: Path) -> AiosqliteConfig:
+    return AiosqliteConfig(connection_config={"database": str(path)})
+
+
+def sqlite(path: Path) -> SqliteConfig:
+    return SqliteConfig(connection_config={"database": str(path)})
+
+
+SQLITE: dict[str, Callable[[Path], Any]] = {"aiosqlite": aiosqlite, "sqlite": sqlite}

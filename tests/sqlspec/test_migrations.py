@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from inspect import isawaitable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.databases.postgres import Database
-from tests.sqlspec.places import POSTGRES
+from tests.sqlspec.places import POSTGRES, SQLITE
 
 from litestar_queues_core.errors import SchemaError
 from litestar_queues_core.testing import Claimer, make_job
@@ -34,7 +36,12 @@ async def migrate(config: Any, *, up: bool = True) -> None:
         await closed
 
 
-@pytest.fixture(params=POSTGRES)
+@pytest.fixture(
+    params=[
+        pytest.param(name, marks=[] if name == "asyncpg" else [pytest.mark.service])
+        for name in POSTGRES
+    ]
+)
 def open_(request: pytest.FixtureRequest, database: Database, tmp_path: Path) -> Open:
     def open_() -> Any:
         config = POSTGRES[request.param](database)
@@ -137,19 +144,35 @@ def litestar(directory: Path, *arguments: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("adapter", ["asyncpg"])
-async def test_the_command_makes_the_tables(
-    adapter: str, database: Database, tmp_path: Path
-) -> None:
+def write_app(directory: Path, adapter: str, kind: str, **settings: str) -> None:
     made = f"""
-from sqlspec.adapters.asyncpg import AsyncpgConfig
-config = AsyncpgConfig(connection_config={{"dsn": {database.url!r}}})
+from sqlspec.adapters.{adapter} import {kind}
+config = {kind}(connection_config={settings!r})
 """
-    (tmp_path / "app.py").write_text(APP.format(config=made))
+    (directory / "app.py").write_text(APP.format(config=made))
+
+
+async def test_the_command_makes_the_tables_on_postgresql(
+    database: Database, tmp_path: Path
+) -> None:
+    write_app(tmp_path, "asyncpg", "AsyncpgConfig", dsn=database.url)
 
     litestar(tmp_path, "db", "upgrade", "--no-prompt")
 
     assert ("ext_queues_0001",) in database.ask(TRACKED)
-    config = POSTGRES[adapter](database)
+    config = POSTGRES["asyncpg"](database)
+    async with SQLSpecBackendConfig(config=config, create_schema=False).open() as store:
+        await store.enqueue([make_job()])
+
+
+async def test_the_command_makes_the_tables_on_sqlite(tmp_path: Path) -> None:
+    path = tmp_path / "app.db"
+    write_app(tmp_path, "aiosqlite", "AiosqliteConfig", database=str(path))
+
+    litestar(tmp_path, "db", "upgrade", "--no-prompt")
+
+    with closing(sqlite3.connect(path)) as raw:
+        assert ("ext_queues_0001",) in raw.execute(TRACKED).fetchall()
+    config = SQLITE["aiosqlite"](path)
     async with SQLSpecBackendConfig(config=config, create_schema=False).open() as store:
         await store.enqueue([make_job()])

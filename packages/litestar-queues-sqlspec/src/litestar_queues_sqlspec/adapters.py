@@ -7,17 +7,20 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 from litestar_queues_core.errors import ConfigError
 from litestar_queues_sql.database import Dialect
 from litestar_queues_sql.postgres.dialect import POSTGRES
+from litestar_queues_sql.sqlite.dialect import SQLITE
 
-System: TypeAlias = Literal["postgres"]
+System: TypeAlias = Literal["postgres", "sqlite"]
 
 SYSTEMS: dict[str, System] = {
     "AsyncpgConfig": "postgres",
     "PsycopgAsyncConfig": "postgres",
     "PsycopgSyncConfig": "postgres",
+    "AiosqliteConfig": "sqlite",
+    "SqliteConfig": "sqlite",
 }
 """Classes of configurations, and the systems that they lead to."""
 
-DIALECTS: dict[System, Dialect] = {"postgres": POSTGRES}
+DIALECTS: dict[System, Dialect] = {"postgres": POSTGRES, "sqlite": SQLITE}
 
 _HERE = "SQLSpecBackendConfig.config"
 

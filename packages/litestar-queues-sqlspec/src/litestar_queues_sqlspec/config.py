@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
+from litestar_queues_core.config import choice
 from litestar_queues_sql.database import PREFIX, Texts
-from litestar_queues_sql.postgres import PostgresStore, open_postgres
+from litestar_queues_sql.postgres import open_postgres
+from litestar_queues_sql.sqlite import open_sqlite
+from litestar_queues_sql.store import SqlStore
 from litestar_queues_sqlspec.adapters import adapter_of
 from litestar_queues_sqlspec.migrating import register
+from litestar_queues_sqlspec.sqlite import path_of
 
 
 @dataclass(kw_only=True, slots=True)
@@ -26,6 +30,9 @@ class SQLSpecBackendConfig:
             jobs of its last moments run again.  What was enqueued is never lost.
         notify: Whether to listen for notifications and to send them.  Without, idle workers look
             for work at intervals.  A text is the DSN to listen with, past a pooler of transactions.
+            PostgreSQL only, as is ``relaxed_commit``.
+        durability: ``"full"`` to wait for the disk at each commit.  SQLite only; servers do what
+            they are configured to.
     """
 
     config: Any
@@ -33,14 +40,32 @@ class SQLSpecBackendConfig:
     prefix: str = PREFIX
     relaxed_commit: bool = False
     notify: bool | str = True
+    durability: Literal["normal", "full"] = "normal"
 
     def __post_init__(self) -> None:
-        Texts(adapter_of(self.config).dialect, self.prefix)
+        adapter = adapter_of(self.config)
+        choice(self.durability, "SQLSpecBackendConfig.durability", ("normal", "full"))
+        Texts(adapter.dialect, self.prefix)
+        if adapter.system == "sqlite":
+            path_of(self.config)
         register(self.config, self.prefix)
 
-    @asynccontextmanager
-    async def open(self) -> AsyncGenerator[PostgresStore]:
+    def open(self) -> AbstractAsyncContextManager[SqlStore]:
         """Open the store for as long as the context lasts."""
+        if adapter_of(self.config).system == "sqlite":
+            return self._open_sqlite()
+        return self._open_postgres()
+
+    def _open_sqlite(self) -> AbstractAsyncContextManager[SqlStore]:
+        return open_sqlite(
+            path_of(self.config),
+            durability=self.durability,
+            prefix=self.prefix,
+            create_schema=self.create_schema,
+        )
+
+    @asynccontextmanager
+    async def _open_postgres(self) -> AsyncGenerator[SqlStore]:
         connections = self._connections()
         try:
             async with open_postgres(

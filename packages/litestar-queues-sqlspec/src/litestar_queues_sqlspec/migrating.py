@@ -18,6 +18,7 @@ NAME = "queues"
 
 _IS_THERE: dict[System, str] = {
     "postgres": "SELECT count(*) FROM pg_catalog.pg_class WHERE oid = to_regclass('{table}')",
+    "sqlite": "SELECT count(*) FROM sqlite_master WHERE name = '{table}'",
 }
 
 
