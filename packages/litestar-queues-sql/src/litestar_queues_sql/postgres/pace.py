@@ -2,8 +2,8 @@
 
 While an old snapshot is held somewhere, the index keeps entries of rows that are long gone, and a
 claim from the beginning of a lane walks past all of them.  One from where the last claim ended does
-not; but it overlooks what came in before that place.  So it is done only while claims from the
-beginning are slow, and one of those is done now and then.
+not; but it overlooks what came in before that place.  So that is done only where it has been seen
+to be faster, and even then a claim from the beginning is done now and then.
 """
 
 from __future__ import annotations
@@ -13,12 +13,32 @@ import time
 SLOWER = 3.0
 SLOW_SECONDS = 0.01
 KNOWN_AFTER = 50
+TRIES = 10
+WORTH = 2.0
 EVERY_SECONDS = 1.0
 PATIENCE = 20
+"""Claims from the beginning take at most a twentieth of the time."""
+
+
+class Mean:
+    """A mean that forgets."""
+
+    __slots__ = ("number", "value")
+
+    def __init__(self) -> None:
+        self.number = 0
+        self.value = 0.0
+
+    def add(self, value: float, weight: float) -> None:
+        """Let the mean follow *value*."""
+        self.number += 1
+        self.value += (value - self.value) * max(weight, 1 / self.number)
 
 
 class Pace:
     """How long claims take, from the beginning of their lanes and from a cursor.
+
+    While the former have become slow, both are tried in turn.
 
     Attributes:
         slow: Whether claims from the beginning are slow, and cursors are used.
@@ -27,30 +47,39 @@ class Pace:
     def __init__(self) -> None:
         self.slow: bool = False
         self._best: float | None = None
-        self._number = 0
-        self._mean = 0.0
-        self._with_cursor: float | None = None
+        self._whole = Mean()
+        self._cursor = Mean()
+        self._turn = False
         self._whole_at = 0.0
 
     def uses_cursor(self) -> bool:
         """Return whether the next claim should begin where the last one ended."""
-        return self.slow and time.monotonic() < self._whole_at
+        if self.slow:
+            return time.monotonic() < self._whole_at
+        self._turn = not self._turn and self._is_suspicious()
+        return self._turn
+
+    def _is_suspicious(self) -> bool:
+        whole = self._whole
+        if self._best is None or whole.number < KNOWN_AFTER:
+            return False
+        return whole.value > SLOWER * self._best and whole.value > SLOW_SECONDS
 
     def took(self, seconds: float, *, cursor: bool) -> None:
         """Note how long a claim took."""
         if cursor:
-            mean = self._with_cursor
-            self._with_cursor = seconds if mean is None else mean * 0.8 + seconds * 0.2
+            self._cursor.add(seconds, 0.1)
             return
         self._whole_at = time.monotonic() + max(EVERY_SECONDS, PATIENCE * seconds)
-        if self.slow:
-            self.slow = self._with_cursor is None or seconds > 2 * self._with_cursor
-            self._mean = seconds
-            return
-        best = seconds if self._best is None else min(self._best * 1.0005, seconds)
-        self._best = best
-        self._mean = self._mean * 0.9 + seconds * 0.1
-        self._number += 1
-        slower = self._mean > SLOWER * best and self._mean > SLOW_SECONDS
-        if slower and self._number > KNOWN_AFTER:
-            self.slow, self._with_cursor = True, None
+        self._whole.add(seconds, 0.3 if self.slow else 0.1)
+        self._best = seconds if self._best is None else min(self._best * 1.0005, seconds)
+        if self._cursor.number >= TRIES:
+            self._judge()
+
+    def _judge(self) -> None:
+        worth = self._whole.value > WORTH * self._cursor.value
+        if self.slow and not worth:
+            self._whole, self._best = Mean(), None
+        if not worth:
+            self._cursor = Mean()
+        self.slow = worth
