@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakSet
 
 from advanced_alchemy.base import metadata_registry
 from advanced_alchemy.config import SQLAlchemyAsyncConfig, SQLAlchemySyncConfig
-from sqlalchemy import URL, make_url
+from sqlalchemy import URL, Table, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from litestar_queues_advanced_alchemy.drivers import SUPPORTED, kind_of
 from litestar_queues_advanced_alchemy.engine import EngineConnections
+from litestar_queues_advanced_alchemy.sessions import AlchemySessions
 from litestar_queues_advanced_alchemy.tables import queue_tables
 from litestar_queues_core.errors import ConfigError
 from litestar_queues_sql.database import PREFIX, Texts
@@ -32,7 +34,8 @@ class AdvancedAlchemyBackendConfig:
     migrations create them and never drop them.
 
     Attributes:
-        config: The configuration.  Its engine is used, and never disposed of.
+        config: The configuration.  Its engine is used, and never disposed of, unless the queue had
+            to make it.
         create_schema: Whether the tables are created and upgraded when the store is opened: for
             development and tests.  Without, they come with your migrations.
         prefix: What the names of the tables begin with.
@@ -51,29 +54,44 @@ class AdvancedAlchemyBackendConfig:
     def __post_init__(self) -> None:
         Texts(POSTGRES, self.prefix)
         kind_of(driver_name(self.config))
-        queue_tables(metadata_registry.get(self.config.bind_key), prefix=self.prefix)
+        self._tables()
 
     @asynccontextmanager
     async def open(self) -> AsyncGenerator[PostgresStore]:
         """Open the store for as long as the context lasts."""
-        made_by_others = self.config.engine_instance is not None
-        connections = EngineConnections(
-            self.config.get_engine(),
-            kind_of(driver_name(self.config))(),
-            pooled=made_by_others,
-            notify=self.notify,
-        )
-        try:
-            async with open_postgres(
-                connections,
+        driver = kind_of(driver_name(self.config))()
+        async with (
+            _engine_of(self.config) as engine,
+            open_postgres(
+                EngineConnections(engine, driver, notify=self.notify),
                 prefix=self.prefix,
                 create_schema=self.create_schema,
                 relaxed_commit=self.relaxed_commit,
                 notify=bool(self.notify),
-            ) as store:
-                yield store
-        finally:
-            await connections.close()
+                sessions=AlchemySessions(self.config, driver, self._tables()["job"].insert()),
+            ) as store,
+        ):
+            yield store
+
+    def _tables(self) -> Mapping[str, Table]:
+        return queue_tables(metadata_registry.get(self.config.bind_key), prefix=self.prefix)
+
+
+_made: WeakSet[AsyncEngine] = WeakSet()
+"""Engines that no application had made before the queue needed them."""
+
+
+@asynccontextmanager
+async def _engine_of(config: SQLAlchemyAsyncConfig) -> AsyncGenerator[AsyncEngine]:
+    made = config.engine_instance is None
+    engine = config.get_engine()
+    if made:
+        _made.add(engine)
+    try:
+        yield engine
+    finally:
+        if engine in _made:
+            await engine.dispose()
 
 
 def driver_name(config: object) -> str:

@@ -7,17 +7,21 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Any, Protocol
 
-from litestar_queues_core.errors import ConfigError
-from litestar_queues_sql.driver import ListeningConnection
+from litestar_queues_core.errors import ConfigError, SessionError
+from litestar_queues_sql.driver import Connection, ListeningConnection
 
 
 class Driver(Protocol):
     """What differs between drivers.
 
     Attributes:
+        system: The database system.
+        dialect: What SQLAlchemy calls it.
         refusals: See :class:`litestar_queues_sql.driver.Connections`.
     """
 
+    system: str
+    dialect: str
     refusals: tuple[type[BaseException], ...]
 
     @abstractmethod
@@ -41,7 +45,12 @@ class Driver(Protocol):
         ...
 
 
-class _Asyncpg(Driver):
+class _Postgres(Driver):
+    system = "PostgreSQL"
+    dialect = "postgresql"
+
+
+class _Asyncpg(_Postgres):
     def __init__(self) -> None:
         self._driver: Any = import_module("asyncpg")
         self._wrap: Any = import_module("litestar_queues_sql.drivers.asyncpg").AsyncpgConnection
@@ -61,7 +70,7 @@ class _Asyncpg(Driver):
         return self.wrap(await self._driver.connect(dsn))
 
 
-class _Psycopg(Driver):
+class _Psycopg(_Postgres):
     def __init__(self) -> None:
         self._driver: Any = import_module("psycopg")
         self._wrap: Any = import_module("litestar_queues_sql.drivers.psycopg").PsycopgConnection
@@ -81,6 +90,32 @@ class _Psycopg(Driver):
 
     async def connect(self, dsn: str) -> ListeningConnection:
         return self.wrap(await self._driver.AsyncConnection.connect(dsn, autocommit=True))
+
+
+def blocking_connection(driver: str, raw: Any) -> Connection:
+    """Return the connection of a blocking driver, in its transaction, as the store can use it.
+
+    Raises:
+        SessionError: The driver is none of those that are supported, or commits each statement.
+    """
+    if driver != "psycopg":
+        raise SessionError(
+            f"the Session uses {driver}, which is not supported yet: make its engine with "
+            "postgresql+psycopg"
+        )
+    if raw.autocommit:
+        raise autocommits("Session")
+    wrap: Any = import_module("litestar_queues_sql.drivers.psycopg").BlockingPsycopgConnection
+    wrapped: Connection = wrap(raw)
+    return wrapped
+
+
+def autocommits(session: str) -> SessionError:
+    """Return the error for a session without transactions."""
+    return SessionError(
+        f"the connection of the {session} is in AUTOCOMMIT mode, so there is no transaction to "
+        "join: use an engine with another isolation_level, or leave session= out"
+    )
 
 
 _DRIVERS: Mapping[str, type[Driver]] = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Generator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 from sqlalchemy import PoolProxiedConnection
@@ -14,7 +14,6 @@ from sqlalchemy.util import greenlet_spawn
 from litestar_queues_advanced_alchemy.drivers import Driver
 from litestar_queues_core.errors import ConfigError
 from litestar_queues_sql.driver import Connection, ListeningConnection
-from litestar_queues_sql.postgres.spares import Spares
 
 
 class EngineConnections:
@@ -23,19 +22,14 @@ class EngineConnections:
     Args:
         engine: The engine.
         driver: Its driver.
-        pooled: Whether to borrow from its pool; if not, a few connections of our own serve.
         notify: Whether notifications are heard, or the DSN of a way past the pooler.
     """
 
-    def __init__(
-        self, engine: AsyncEngine, driver: Driver, *, pooled: bool, notify: bool | str
-    ) -> None:
+    def __init__(self, engine: AsyncEngine, driver: Driver, *, notify: bool | str) -> None:
         self.refusals: tuple[type[BaseException], ...] = driver.refusals
         self._engine = engine
         self._driver = driver
-        self._pooled = pooled
         self._notify = notify
-        self._spares = Spares(self.open)
 
     async def open(self) -> ListeningConnection:
         """Open a connection beside the pool, with the settings of the engine."""
@@ -49,12 +43,9 @@ class EngineConnections:
             raise
         return connection
 
-    def lend(self) -> AbstractAsyncContextManager[Connection]:
-        """Lend a connection of the pool, or one of ours."""
-        return self._borrowed() if self._pooled else self._spares.lend()
-
     @asynccontextmanager
-    async def _borrowed(self) -> AsyncGenerator[Connection]:
+    async def lend(self) -> AsyncGenerator[Connection]:
+        """Lend a connection of the pool."""
         with unwrapped():
             async with self._engine.connect() as borrowed:
                 raw = await self._take(borrowed)
@@ -85,10 +76,6 @@ class EngineConnections:
         if isinstance(self._notify, str):
             return await self._driver.connect(self._notify)
         return await self.open() if self._notify else None
-
-    async def close(self) -> None:
-        """Close our own connections."""
-        await self._spares.close()
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""A connection of psycopg 3, asynchronous.
+"""Connections of psycopg 3.
 
 All parameters go without a type, as with asyncpg: the server finds it out from the statement.  So
 there is one plan of a statement, whatever its values are, and no adapter of the application has a
@@ -34,10 +34,7 @@ class PsycopgConnection:
 
     def __init__(self, raw: Any) -> None:
         self.raw = raw
-        self._cursor = driver.AsyncRawCursor(raw)
-        for kind, dumper in ((int, _Text), (bool, _Bool), (str, _Text), (list, _List)):
-            self._cursor.adapters.register_dumper(kind, dumper)
-        self._cursor.row_factory = driver.rows.tuple_row
+        self._cursor = _prepared(driver.AsyncRawCursor(raw))
         self._hears = False
         self._ear: int | None = None
         self._told: Callable[[str], None] = lambda payload: None
@@ -123,6 +120,56 @@ class PsycopgConnection:
         if self._hears:
             self._hears = False
             self._lost()
+
+
+class BlockingPsycopgConnection:
+    """The same for a blocking connection: nothing suspends.
+
+    Args:
+        raw: The connection of psycopg, in the transaction of a caller.
+    """
+
+    __slots__ = ("_cursor", "raw")
+
+    def __init__(self, raw: Any) -> None:
+        self.raw = raw
+        self._cursor = _prepared(driver.RawCursor(raw))
+
+    @property
+    def closed(self) -> bool:
+        """Whether it can no longer be used."""
+        return bool(self.raw.closed)
+
+    async def fetch(self, text: str, params: Sequence[object]) -> Sequence[Row]:
+        """Execute one statement and return its rows."""
+        self._cursor.execute(text, params, binary=True)
+        if self._cursor.description is None:
+            return ()
+        rows: Sequence[Row] = self._cursor.fetchall()
+        return rows
+
+    async def run_many(self, text: str, rows: Sequence[Sequence[object]]) -> None:
+        """Execute one statement for each row."""
+        self._cursor.executemany(text, rows)
+
+    async def run(self, text: str) -> None:
+        """Execute statements without parameters."""
+        self._cursor.execute(text, prepare=False)
+
+    async def close(self) -> None:
+        """Say farewell to the server."""
+        self.raw.close()
+
+    def discard(self) -> None:
+        """Cut the connection."""
+        self.raw.pgconn.finish()
+
+
+def _prepared(cursor: Any) -> Any:
+    for kind, dumper in ((int, _Text), (bool, _Bool), (str, _Text), (list, _List)):
+        cursor.adapters.register_dumper(kind, dumper)
+    cursor.row_factory = driver.rows.tuple_row
+    return cursor
 
 
 class _Text:
