@@ -13,8 +13,8 @@ import pytest
 from tests.databases.postgres import Database
 
 from litestar_queues_core.errors import KeyBusyError, LeaseLost
-from litestar_queues_core.ids import JobId
-from litestar_queues_core.model import Failure, Status
+from litestar_queues_core.ids import JobId, new_job_id
+from litestar_queues_core.model import Event, Failure, Status
 from litestar_queues_core.settlements import (
     CancelOutcome,
     Kind,
@@ -39,6 +39,12 @@ ENDED = """
         enqueued_ms, spec, payload
     )
     VALUES (%s, 4, 0, 'default', 0, 1, 0, 0, 0, 0, 0, '', '')
+"""
+EVENT = """
+    INSERT INTO $event (job, delivery, sequence, type, task, queue, level, stored_ms, body)
+    VALUES (
+        %s, 0, 0, 'late', 't', 'q', 'info', extract(epoch FROM clock_timestamp()) * 1000, '{"at":0}'
+    )
 """
 PLENTY = Wants(limit=100, others=100)
 WAITING = """
@@ -234,7 +240,6 @@ async def test_a_key_that_somebody_holds_back_is_busy_and_harms_no_neighbour(
 ) -> None:
     impatient = postgres_database.WRITE.replace("lock_timeout = '5s'", "lock_timeout = '50ms'")
     monkeypatch.setattr(postgres_database, "WRITE", impatient)
-    monkeypatch.setattr(type(store._postgres).transact, "__kwdefaults__", {"begin": impatient})
     jobs = [make_job(key="mine"), make_job(key="theirs"), make_job()]
 
     async with somebody(database) as other:
@@ -266,3 +271,44 @@ async def test_a_job_that_finished_while_it_was_sent_again_is_not_taken_again(
 
     assert answer.created
     assert not await claimer.claim()
+
+
+async def test_a_reader_of_events_does_not_go_past_one_that_is_committed_late(
+    store: PostgresStore, database: Database
+) -> None:
+    first, late, last = (
+        Event(job_id=new_job_id(), type=name, task="t", queue="q", occurred_ms=0)
+        for name in ("first", "late", "last")
+    )
+    await store.append_events([first])
+
+    async with somebody(database) as other:
+        await execute(other, EVENT, late.job_id)
+        await store.append_events([last])
+        early, cursor = await store.read_events({}, after=None, limit=10)
+        nothing, still = await store.read_events({"type": "last"}, after=cursor, limit=10)
+        await other.commit()
+    rest, _ = await store.read_events({}, after=still, limit=10)
+
+    assert [one.type for one in early] == ["first"]
+    assert (list(nothing), still) == ([], cursor)
+    assert [one.type for one in rest] == ["late", "last"]
+
+
+async def test_a_number_that_was_never_used_holds_readers_up_for_a_while_only(
+    store: PostgresStore, database: Database
+) -> None:
+    events = [
+        Event(job_id=new_job_id(), type="said", task="t", queue="q", occurred_ms=0)
+        for _ in range(2)
+    ]
+    await store.append_events(events[:1])
+    async with somebody(database) as other:
+        await execute(other, EVENT, new_job_id())
+    await store.append_events(events[1:])
+    before, _ = await store.read_events({}, after=None, limit=10)
+
+    shift_clock(store, timedelta(seconds=11))
+
+    after, _ = await store.read_events({}, after=None, limit=10)
+    assert (len(before), len(after)) == (1, 2)

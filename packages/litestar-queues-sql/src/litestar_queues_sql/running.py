@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine, Sequence
+from itertools import chain
 from typing import Any, TypeVar
 
 from litestar_queues_sql.database import Texts
@@ -77,7 +78,10 @@ def without_waiting(work: Coroutine[Any, Any, T]) -> T:
 async def _run_many(
     connection: Connection, texts: Texts, sql: Sql, rows: Sequence[Sequence[object]]
 ) -> None:
-    if sql.rows:
+    if not sql.rows:
+        await connection.run_many(texts[sql], rows)
+    elif texts.dialect.rows is not None:
         await connection.fetch(texts[sql], [list(column) for column in zip(*rows, strict=True)])
     else:
-        await connection.run_many(texts[sql], rows)
+        text = texts.of_rows(sql, len(rows), len(rows[0]))
+        await connection.fetch(text, list(chain.from_iterable(rows)))

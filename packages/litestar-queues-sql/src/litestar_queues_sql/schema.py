@@ -236,9 +236,8 @@ def statements(
 def noted(above: int, migrations: Sequence[Migration] = MIGRATIONS) -> Sql:
     """Return the statement that says so, without parameters: for migrations of applications."""
     version, oldest_reader = migrations[-1].version, migrations[-1].oldest_reader
-    if above:
-        return Sql(f"UPDATE $schema SET version = {version}, oldest_reader = {oldest_reader}")
-    return Sql(f"INSERT INTO $schema (version, oldest_reader) VALUES ({version}, {oldest_reader})")
+    text = _UPDATE.text if above else _INSERT.text
+    return Sql(text.replace("?", str(version), 1).replace("?", str(oldest_reader)))
 
 
 def verify(latest: int = MIGRATIONS[-1].version) -> Script[int]:

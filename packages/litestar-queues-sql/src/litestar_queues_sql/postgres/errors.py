@@ -10,8 +10,8 @@ from litestar_queues_core.errors import (
     StoreUnavailable,
 )
 from litestar_queues_sql.database import DataRefused
+from litestar_queues_sql.server import REFUSALS
 
-REFUSALS = (ValueError, TypeError, OverflowError)
 CONFLICTS = frozenset({"40001", "40P01"})
 UNIQUE = "23505"
 _LOCK = "55P03"
