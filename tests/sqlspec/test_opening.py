@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from sqlspec.adapters.aiosqlite import AiosqliteConfig
 from sqlspec.adapters.asyncpg import AsyncpgConfig
 from tests.databases.postgres import Database, PostgresServer
 
@@ -139,9 +138,27 @@ async def test_a_standby_or_a_database_that_only_lets_read(database: Database) -
             await store.enqueue([make_job()])
 
 
-def test_adapters_that_are_not_supported_are_refused() -> None:
-    with pytest.raises(ConfigError, match="'aiosqlite', which is not supported yet"):
-        SQLSpecBackendConfig(config=AiosqliteConfig())
+@pytest.mark.parametrize(
+    ("adapter", "kind"),
+    [
+        ("adbc", "AdbcConfig"),
+        ("bigquery", "BigQueryConfig"),
+        ("cockroach_psycopg", "CockroachPsycopgAsyncConfig"),
+        ("duckdb", "DuckDBConfig"),
+        ("mysqlconnector", "MysqlConnectorAsyncConfig"),
+        ("oracledb", "OracleAsyncConfig"),
+        ("psqlpy", "PsqlpyConfig"),
+        ("pymysql", "PyMysqlConfig"),
+    ],
+)
+def test_adapters_that_are_not_supported_are_refused(adapter: str, kind: str) -> None:
+    place = {"__module__": f"sqlspec.adapters.{adapter}.config"}  # its driver need not be here
+    with pytest.raises(ConfigError, match=f"'{adapter}', which is not supported yet") as caught:
+        SQLSpecBackendConfig(config=type(kind, (), place)())
+    assert "AsyncpgConfig" in str(caught.value)
+
+
+def test_what_is_no_configuration_is_refused() -> None:
     with pytest.raises(ConfigError, match="must be a configuration of SQLSpec"):
         SQLSpecBackendConfig(config="postgresql://app@localhost/app")
 
@@ -188,7 +205,7 @@ async def test_an_exhausted_pool_is_said_to_be_so(
     config = AsyncpgConfig(connection_config={"dsn": database.url, "min_size": 1, "max_size": 1})
     pool = await config.create_pool()
     async with SQLSpecBackendConfig(config=config, notify=False).open() as store:
-        monkeypatch.setattr("litestar_queues_sql.postgres.database.DEADLINE", 0.2)
+        monkeypatch.setattr("litestar_queues_sql.server.DEADLINE", 0.2)
         async with pool.acquire():
             with pytest.raises(StoreUnavailable, match="pool may be exhausted"):
                 await store.count()
