@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
+from typing import ClassVar
 
 from litestar_queues_core.errors import SettlementRefused
 from litestar_queues_core.ids import JobId, LeaseId
@@ -47,6 +48,9 @@ class SqlStore:
     Args:
         database: Runs the scripts; its tables must be there.
     """
+
+    open_ms: ClassVar[int] = 0
+    """How long a transaction may hold back what it wrote while others commit what they wrote."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -168,7 +172,8 @@ class SqlStore:
         self, filters: Mapping[str, str], *, after: str | None, limit: int
     ) -> tuple[Sequence[Event], str | None]:
         """Return events that match, oldest first."""
-        return await self._database.read(partial(event_log.read, filters, after, limit))
+        script = partial(event_log.read, filters, after, limit, open_ms=self.open_ms)
+        return await self._database.read(script)
 
     async def prune_events(self, *, older_than: float, limit: int) -> int:
         """Remove old events."""

@@ -8,6 +8,7 @@ from itertools import count
 from string import Template
 
 from litestar_queues_sql.database import Dialect
+from litestar_queues_sql.events import APPEND
 from litestar_queues_sql.script import Sql
 
 NOW_MS = "floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
@@ -97,6 +98,21 @@ def unnested(types: Sequence[str]) -> str:
     return _UNNEST.substitute(lists=", ".join(f"?::{TYPES[one]}[]" for one in types))
 
 
+_APPEND = """
+    INSERT INTO $event (job, delivery, sequence, type, task, queue, level, stored_ms, body)
+    SELECT job, delivery, sequence, type, task, queue, level, stored_ms, body FROM (
+        SELECT *, row_number() OVER () AS place FROM ($rows) AS given (
+            job, delivery, sequence, type, task, queue, level, stored_ms, body
+        )
+    ) AS new
+    WHERE NOT EXISTS (
+        SELECT 1 FROM $event AS old
+        WHERE (old.job, old.delivery, old.sequence) = (new.job, new.delivery, new.sequence)
+    )
+    ORDER BY place $skip
+"""
+"""An event that is kept already takes no number: readers wait for those that are missing."""
+
 POSTGRES = Dialect(
     name="postgres",
     words={
@@ -116,5 +132,6 @@ POSTGRES = Dialect(
     },
     marks=numbered,
     rows=unnested,
+    overrides={APPEND: _APPEND},
     additions={1: (*TUNING, *PADDING)},
 )

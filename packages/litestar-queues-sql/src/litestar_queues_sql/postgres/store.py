@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Collection, Generator, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 from litestar_queues_core.ids import JobId, LeaseId
 from litestar_queues_core.model import NewJob
@@ -35,6 +35,8 @@ class PostgresStore(SqlStore):
         enqueues: Takes jobs in one statement.
         transactions: Writes where the application commits.
     """
+
+    open_ms: ClassVar[int] = 10_000
 
     def __init__(
         self,
