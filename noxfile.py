@@ -37,6 +37,7 @@ BENCHMARKS = {  # and how to have a first figure soon
     "drain": ["--jobs=5000", "--repeat=3"],
     "latency": ["--jobs=50", "--repeat=3"],
     "growth": ["--few=1000", "--many=20000", "--times=20"],
+    "postgres": ["--jobs=5000", "--repeat=2", "--few=1000", "--many=20000", "--times=20"],
 }
 
 RUNNING = ".".join(map(str, sys.version_info[:2]))
