@@ -7,10 +7,10 @@ import random
 import threading
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import psycopg
 import pymysql
@@ -21,11 +21,24 @@ from tests.databases.postgres import APP, Database, PostgresServer, binaries
 from tests.databases.program import HOST
 
 from litestar_queues_core.protocols import BackendConfig
+from litestar_queues_core.testing.chaos import Ledger
+from litestar_queues_core.testing.chaos.ledger import COMPLETED, ORDERED
 from litestar_queues_sqlspec import SQLSpecBackendConfig
+
+if TYPE_CHECKING:
+    from sqlspec.adapters.asyncpg import AsyncpgConfig, AsyncpgDriver
 
 TERMINATES = 1.0
 SETTLED = 3
 NOWHERE = {"port": 1, "database": "none"}
+LEDGER = (
+    "CREATE TABLE ledger (what text NOT NULL, job text NOT NULL)",
+    "CREATE TABLE counter (value int NOT NULL)",
+    "INSERT INTO counter VALUES (0)",
+    f"ALTER TABLE ledger OWNER TO {APP}",
+    f"ALTER TABLE counter OWNER TO {APP}",
+)
+"""No constraint: whatever is entered twice is seen."""
 CHILD = "child"
 """The name of whoever has not started the server; only the connections of these are ended."""
 
@@ -129,19 +142,56 @@ class PostgresTarget(Target):
         return PostgresServer(binaries()[str(version)], directory)
 
     def make_config(self, host: str, port: int, database: str, prefix: str) -> BackendConfig:
-        from sqlspec.adapters.asyncpg import AsyncpgConfig
-
-        dsn = f"postgresql://{APP}@{host}:{port}/{database}"
-        named = {"application_name": CHILD} if self.child else {}
-        settings: dict[str, object] = {"dsn": dsn, "server_settings": named}
-        if self.pooled:
-            settings["statement_cache_size"] = 0
         return SQLSpecBackendConfig(
-            config=AsyncpgConfig(connection_config=settings),
+            config=self._sqlspec(host, port, database),
             prefix=prefix,
             relaxed_commit=self.relaxed,
             notify=not self.pooled,
         )
+
+    def _sqlspec(self, host: str, port: int, database: str) -> AsyncpgConfig:
+        from sqlspec.adapters.asyncpg import AsyncpgConfig
+
+        dsn = f"postgresql://{APP}@{host}:{port}/{database}"
+        # The network may swallow a client that has locked the counter for all others.
+        server = {"idle_in_transaction_session_timeout": "3s"}
+        if self.child:
+            server["application_name"] = CHILD
+        settings: dict[str, object] = {"dsn": dsn, "server_settings": server}
+        if self.pooled:
+            settings["statement_cache_size"] = 0
+        return AsyncpgConfig(connection_config=settings)
+
+    def make_ledger(self) -> None:
+        assert self._database is not None
+        for statement in LEDGER:
+            self._database.ask(statement)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncGenerator[AsyncpgDriver]:
+        """Open a session on a connection of its own: it may fail in any way."""
+        host, port = self._through or self.address()
+        config = self._sqlspec(host, port, str(self._where()["database"]))
+        raw = await config.create_connection()
+        try:
+            driver = config.driver_type(raw, config.statement_config, config.driver_features)
+            async with driver.transaction():
+                yield driver
+        finally:
+            raw.terminate()
+
+    async def enter(self, session: AsyncpgDriver, what: str, job: str) -> None:
+        await session.execute("INSERT INTO ledger VALUES ($1, $2)", what, job)
+        if what == COMPLETED:
+            await session.execute("UPDATE counter SET value = value + 1")
+
+    def read_ledger(self) -> Ledger:
+        assert self._database is not None
+        jobs: dict[str, list[str]] = {ORDERED: [], COMPLETED: []}
+        for what, job in self._database.ask("SELECT what, job FROM ledger"):
+            jobs[what].append(job)
+        ((counter,),) = self._database.ask("SELECT value FROM counter")
+        return Ledger(jobs[ORDERED], jobs[COMPLETED], counter)
 
     def connections(self) -> list[int]:
         assert isinstance(self._server, PostgresServer)

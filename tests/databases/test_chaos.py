@@ -31,5 +31,6 @@ def test_nothing_is_lost_or_stuck_or_settled_twice(target: str) -> None:
     assert report["kept"], figures["broken"]
     assert not report["skipped"]
     assert set(report["faults"]) <= set(FAULTS)
+    assert figures["booked"] > 5
     assert figures["completed"] == figures["enqueued"] + figures["unanswered"] > 20
     assert report["settled_after"] < 60

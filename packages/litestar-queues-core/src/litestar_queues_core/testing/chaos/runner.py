@@ -26,7 +26,9 @@ from litestar_queues_core.testing.chaos.proxy import Proxy
 from litestar_queues_core.testing.chaos.report import Report
 from litestar_queues_core.testing.chaos.settings import DATA, Settings
 from litestar_queues_core.testing.chaos.targets import (
+    Ledger,
     SupportsDisk,
+    SupportsLedger,
     SupportsProxy,
     SupportsServer,
     make_target,
@@ -103,7 +105,8 @@ class Runner:
                 settings.through = proxy.address
             settings.write(self._workspace)
             async with target.config(DATA).open():  # whatever has to be made is made once
-                pass
+                if isinstance(target, SupportsLedger):
+                    await asyncio.to_thread(target.make_ledger)
             yield proxy
 
     async def _let_things_go_wrong(self, fleet: Fleet, faults: Faults) -> None:
@@ -166,13 +169,17 @@ class Runner:
     async def _report(self, fleet: Fleet, faults: Faults, settled_after: float | None) -> Report:
         self._read("counting")
         self._evidence.close(faults.windows, fleet.deaths)
+        ledger: Ledger | None = None
+        if isinstance(self._target, SupportsLedger):
+            ledger = await asyncio.to_thread(self._target.read_ledger)
+            self._evidence.unknown.update(ledger.ordered)
         async with self._target.config(DATA).open() as store:
             records = await _records(store, self._evidence.jobs)
             keeper = isinstance(store, SupportsKeeper)
         own = Counter(str(death.code) for death in fleet.deaths.values() if not death.wanted)
         return Report(
             settings=self._settings,
-            figures=Audit(self._evidence, records, keeper=keeper).run(),
+            figures=Audit(self._evidence, records, keeper=keeper, ledger=ledger).run(),
             faults=dict(faults.counts),
             skipped=self._skipped,
             deaths=dict(own),
