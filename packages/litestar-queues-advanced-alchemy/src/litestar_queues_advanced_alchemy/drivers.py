@@ -40,6 +40,11 @@ class Driver(Protocol):
         ...
 
     @abstractmethod
+    def misconfigured(self, error: Exception) -> bool:
+        """Return whether an error of an attempt to connect is the configuration's fault."""
+        ...
+
+    @abstractmethod
     async def connect(self, dsn: str) -> ListeningConnection:
         """Open a connection to another address."""
         ...
@@ -53,11 +58,11 @@ class _Postgres(Driver):
 class _Asyncpg(_Postgres):
     def __init__(self) -> None:
         self._driver: Any = import_module("asyncpg")
-        self._wrap: Any = import_module("litestar_queues_sql.drivers.asyncpg").AsyncpgConnection
+        self._module: Any = import_module("litestar_queues_sql.drivers.asyncpg")
         self.refusals = (self._driver.DataError,)
 
     def wrap(self, raw: Any) -> ListeningConnection:
-        wrapped: ListeningConnection = self._wrap(raw)
+        wrapped: ListeningConnection = self._module.AsyncpgConnection(raw)
         return wrapped
 
     def in_transaction(self, raw: Any) -> bool:
@@ -66,6 +71,9 @@ class _Asyncpg(_Postgres):
     async def autocommit(self, raw: Any, on: bool) -> None:
         """It is never anything else."""
 
+    def misconfigured(self, error: Exception) -> bool:
+        return bool(self._module.misconfigured(error))
+
     async def connect(self, dsn: str) -> ListeningConnection:
         return self.wrap(await self._driver.connect(dsn))
 
@@ -73,11 +81,11 @@ class _Asyncpg(_Postgres):
 class _Psycopg(_Postgres):
     def __init__(self) -> None:
         self._driver: Any = import_module("psycopg")
-        self._wrap: Any = import_module("litestar_queues_sql.drivers.psycopg").PsycopgConnection
+        self._module: Any = import_module("litestar_queues_sql.drivers.psycopg")
         self.refusals = (self._driver.DataError,)
 
     def wrap(self, raw: Any) -> ListeningConnection:
-        wrapped: ListeningConnection = self._wrap(raw)
+        wrapped: ListeningConnection = self._module.PsycopgConnection(raw)
         return wrapped
 
     def in_transaction(self, raw: Any) -> bool:
@@ -87,6 +95,9 @@ class _Psycopg(_Postgres):
     async def autocommit(self, raw: Any, on: bool) -> None:
         if raw.autocommit is not on:
             await raw.set_autocommit(on)
+
+    def misconfigured(self, error: Exception) -> bool:
+        return bool(self._module.misconfigured(error))
 
     async def connect(self, dsn: str) -> ListeningConnection:
         return self.wrap(await self._driver.AsyncConnection.connect(dsn, autocommit=True))

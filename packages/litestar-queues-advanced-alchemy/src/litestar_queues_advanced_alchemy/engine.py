@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any
 
 from sqlalchemy import PoolProxiedConnection
@@ -33,7 +33,7 @@ class EngineConnections:
 
     async def open(self) -> ListeningConnection:
         """Open a connection beside the pool, with the settings of the engine."""
-        with unwrapped():
+        with self._connecting():
             raw = await greenlet_spawn(_connect, self._engine)
         connection = self._driver.wrap(raw)
         try:
@@ -46,17 +46,18 @@ class EngineConnections:
     @asynccontextmanager
     async def lend(self) -> AsyncGenerator[Connection]:
         """Lend a connection of the pool."""
-        with unwrapped():
-            async with self._engine.connect() as borrowed:
+        async with AsyncExitStack() as stack:
+            with self._connecting():
+                borrowed = await stack.enter_async_context(self._engine.connect())
                 raw = await self._take(borrowed)
-                connection = self._driver.wrap(raw)
-                try:
-                    yield connection
-                finally:
-                    if connection.closed:
-                        await borrowed.invalidate()
-                    else:
-                        await self._driver.autocommit(raw, False)
+            connection = self._driver.wrap(raw)
+            try:
+                yield connection
+            finally:
+                if connection.closed:
+                    await borrowed.invalidate()
+                else:
+                    await self._driver.autocommit(raw, False)
 
     async def _take(self, borrowed: AsyncConnection) -> Any:
         """Return the driver's connection, fit for statements that commit by themselves."""
@@ -71,6 +72,25 @@ class EngineConnections:
         await self._driver.autocommit(raw, True)
         return raw
 
+    @contextmanager
+    def _connecting(self) -> Generator[None]:
+        """Let errors of the driver through as it has raised them, or say what is misconfigured."""
+        try:
+            yield
+        except Exception as error:
+            found = error.orig if isinstance(error, DBAPIError) else error
+            if not isinstance(found, Exception):
+                raise
+            if any(
+                isinstance(one, Exception) and self._driver.misconfigured(one)
+                for one in (found, found.__cause__)
+            ):
+                raise ConfigError(
+                    f"{self._engine.dialect.driver} cannot connect as the engine is configured: "
+                    f"{found}"
+                ) from found
+            raise found from found.__cause__
+
     async def open_listening(self) -> ListeningConnection | None:
         """Open a connection that reaches the server itself."""
         if isinstance(self._notify, str):
@@ -78,26 +98,12 @@ class EngineConnections:
         return await self.open() if self._notify else None
 
 
-@contextmanager
-def unwrapped() -> Generator[None]:
-    """Let errors of the driver through as it has raised them."""
-    try:
-        yield
-    except DBAPIError as error:
-        if error.orig is None:
-            raise
-        raise error.orig from error
-
-
 def _connect(engine: AsyncEngine) -> Any:
     """Connect as the pool does, with all that listens to it; then take leave of the pool.
 
     A pool that is made anew has no connections yet, which could belong to another event loop.
     """
-    try:
-        proxied = engine.sync_engine.pool.recreate().connect()
-    except TypeError as error:
-        raise ConfigError(f"the engine's driver refuses its connect_args: {error}") from error
+    proxied = engine.sync_engine.pool.recreate().connect()
     raw: Any = proxied.driver_connection
     proxied.detach()
     _connection(proxied).commit()  # what listeners have begun

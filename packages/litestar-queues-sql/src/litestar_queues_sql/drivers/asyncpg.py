@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from typing import Any
 
 from litestar_queues_sql.driver import Row
+
+driver: Any = import_module("asyncpg")  # it has no types
+
+
+def misconfigured(error: Exception) -> bool:
+    """Return whether *error*, raised by an attempt to connect, is the configuration's fault."""
+    wrong = (driver.ClientConfigurationError, asyncio.InvalidStateError, TypeError)
+    return isinstance(error, wrong)
 
 
 class AsyncpgConnection:

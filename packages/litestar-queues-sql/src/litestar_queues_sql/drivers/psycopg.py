@@ -17,10 +17,22 @@ from litestar_queues_sql.driver import Row
 
 driver: Any = import_module("psycopg")  # the checkers need not have it
 
+_WRONG = ("authentication failed", "does not exist", "no password supplied", "no pg_hba.conf entry")
 _BYTEA = 17
 _HEAD = struct.Struct("!iiIii").pack
 _LENGTH = struct.Struct("!i").pack
 _NULL = _LENGTH(-1)
+
+
+def misconfigured(error: Exception) -> bool:
+    """Return whether *error*, raised by an attempt to connect, is the configuration's fault.
+
+    libpq has words for it and no SQLSTATE.
+    """
+    if isinstance(error, driver.OperationalError):
+        return any(words in str(error) for words in _WRONG)
+    known = getattr(error, "sqlstate", None) is not None
+    return isinstance(error, (driver.ProgrammingError, TypeError)) and not known
 
 
 class PsycopgConnection:
