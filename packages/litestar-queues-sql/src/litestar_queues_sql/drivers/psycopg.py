@@ -178,7 +178,8 @@ class BlockingPsycopgConnection:
 
 
 def _prepared(cursor: Any) -> Any:
-    for kind, dumper in ((int, _Text), (bool, _Bool), (str, _Text), (list, _List)):
+    kinds = {int: _Text, bool: _Bool, str: _Text, list: _List, tuple: _List}
+    for kind, dumper in kinds.items():
         cursor.adapters.register_dumper(kind, dumper)
     cursor.row_factory = driver.rows.tuple_row
     return cursor
