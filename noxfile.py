@@ -26,6 +26,7 @@ PINS = Path("constraints.txt")
 VERSION = "packages/litestar-queues-core/src/litestar_queues_core/_version.py"
 END_TO_END = [
     "tests/chaos",
+    "tests/databases/test_chaos.py",
     "tests/examples",
     "tests/histories",
     "tests/resp/test_chaos.py",
@@ -47,6 +48,7 @@ BENCHMARKS = {  # and how to have a first figure soon
     "drain": ["--jobs=5000", "--repeat=3"],
     "latency": ["--jobs=50", "--repeat=3"],
     "growth": ["--few=1000", "--many=20000", "--times=20"],
+    "postgres": ["--jobs=5000", "--repeat=2", "--few=1000", "--many=20000", "--times=20"],
     "resp": ["--jobs=2000", "--repeat=1", "--pickups=20", "--few=1000", "--many=20000"],
 }
 SERVERS = {  # on the path, or in a distribution that has nothing else we want

@@ -64,7 +64,7 @@ def percentile(values: Sequence[float], share: float) -> float:
 def report(title: str, figures: Sequence[Figure], file: Path | None) -> None:
     """Print a table; write it as JSON as well if a file is given."""
     print(f"\n{title} ({platform.python_implementation()} {platform.python_version()})")
-    width = max(len(figure.what) for figure in figures)
+    width = max((len(figure.what) for figure in figures), default=0)
     for one in figures:
         line = f"  {one.what:<{width}}  {one.value:>10.2f} {one.unit:<8}"
         print(f"{line} {one.target:<9} {one.verdict}".rstrip())

@@ -76,7 +76,7 @@ def test_no_file_belongs_to_two_distributions() -> None:
         assert not owned[one] & owned[other]
 
 
-@pytest.mark.parametrize("name", ["memory", "sqlite"])
+@pytest.mark.parametrize("name", ["advanced_alchemy", "memory", "sqlite"])
 def test_a_backend_is_found_by_its_name(name: str) -> None:
     (found,) = entry_points(group="litestar_queues.backends", name=name)
 

@@ -22,11 +22,15 @@ class Peer:
         name: Of its module in this folder, and of the text file with its requirements.
         worker: The command that starts one worker process, without the folder of the program.
         how: How it enqueues, and what runs its jobs.
+        server: Which it needs: ``redis`` or ``postgres``.
+        times: How many times its drain ours promises, if it promises that.
     """
 
     name: str
     worker: tuple[str, ...]
     how: str
+    server: str = "redis"
+    times: float | None = None
 
     @property
     def requirements(self) -> Path:
@@ -52,13 +56,15 @@ class Peer:
         return folder / "bin"
 
 
+@dataclass(frozen=True, kw_only=True)
 class Ours(Peer):
-    """Our own queue, from the environment that runs the benchmark."""
+    """What runs in the environment of the benchmark: our own queue, and floors.
 
-    @property
-    def title(self) -> str:
-        """Its name."""
-        return "ours"
+    Attributes:
+        title: Its name.
+    """
+
+    title: str = "ours"
 
     def programs(self, environments: Path) -> Path:
         """Return the folder of the running interpreter."""
@@ -74,6 +80,15 @@ OURS = Ours(
         *("--concurrency", _N),
     ),
     how="enqueue_many; asyncio, concurrency 100",
+)
+OURS_ON_POSTGRES = Ours(
+    name="ours_postgres",
+    worker=(
+        *("python", "-m", "litestar_queues_core", "worker", "peers.ours_postgres:config"),
+        *("--concurrency", _N, "--log-level", "warning"),
+    ),
+    how="enqueue_many; SQLSpec with asyncpg; asyncio, concurrency 100",
+    server="postgres",
 )
 
 PEERS = (
@@ -117,5 +132,37 @@ PEERS = (
         name="huey",
         worker=("huey_consumer", "peers.huey.huey", "-q", "-k", "greenlet", "-w", _N),
         how="a loop; 100 greenlets",
+    ),
+    Ours(
+        name="bare_postgres",
+        title="bare asyncpg",
+        worker=("python", "-m", "peers.bare_postgres"),
+        how="one statement for each 100 jobs, nothing else",
+        server="postgres",
+        times=0.4,
+    ),
+    Peer(
+        name="procrastinate",
+        worker=("procrastinate", "-a", "peers.procrastinate.app", "worker", "-c", _N),
+        how="batch_defer; asyncio, concurrency 100",
+        server="postgres",
+        times=10,
+    ),
+    Peer(
+        name="saq_postgres",
+        worker=("saq", "peers.saq_postgres.settings"),
+        how="50 coroutines; asyncio, concurrency 100",
+        server="postgres",
+        times=10,
+    ),
+    Peer(
+        name="pgqueuer",
+        worker=(
+            *("pgq", "run", "peers.pgqueuer:main"),
+            *("--batch-size", _N, "--max-concurrent-tasks", str(2 * CONCURRENCY)),
+        ),
+        how="enqueue in bulk; asyncpg, batches of 100, at most 200 tasks; autovacuum as it advises",
+        server="postgres",
+        times=2,
     ),
 )

@@ -35,7 +35,7 @@ from litestar_queues_core import (
     task,
 )
 from litestar_queues_core.events import InMemoryEventSink
-from litestar_queues_core.ids import new_job_id
+from litestar_queues_core.ids import LeaseId, new_job_id
 from litestar_queues_core.model import NewJob
 from litestar_queues_core.settlements import Enqueued, Settlement
 from litestar_queues_core.stores.memory import MemoryBackendConfig
@@ -46,6 +46,8 @@ SOON = 5.0
 
 class TransactionalStore(MemoryStore):
     """Leaves jobs with the caller, whose session is a list."""
+
+    sessions = "a list"
 
     def accepts(self, session: object) -> bool:
         return isinstance(session, list)
@@ -61,7 +63,7 @@ class TransactionalStore(MemoryStore):
     async def transaction(self) -> AsyncIterator[list[NewJob]]:
         yield []
 
-    async def settle_in(self, session: Any, settlement: Settlement) -> None:
+    async def settle_in(self, session: Any, lease: LeaseId, settlement: Settlement) -> None:
         raise AssertionError("no attempt is made here")
 
 

@@ -38,9 +38,11 @@ if TYPE_CHECKING:
         QueueError,
         ResultExpired,
         SchemaError,
+        SessionError,
         StoreError,
         StoreUnavailable,
         TaskModuleError,
+        TransactionError,
         UnknownBackendError,
         UnknownTaskError,
         WrongLoopError,
@@ -91,6 +93,7 @@ __all__ = [
     "Retry",
     "RetryPolicy",
     "SchemaError",
+    "SessionError",
     "Snooze",
     "Status",
     "StoreError",
@@ -100,6 +103,7 @@ __all__ = [
     "TaskExecutionContext",
     "TaskModuleError",
     "TaskResult",
+    "TransactionError",
     "UnknownBackendError",
     "UnknownTaskError",
     "Worker",
@@ -121,8 +125,8 @@ _MODULES = {
         "JobCancelledError JobError JobFailedError KeyBusyError KeyConflictError "
         "LeaseLost MissingAbilityError MissingAdapterError NonRetryableError "
         "NoServiceError NotInTaskError PayloadError PayloadTooLargeError QueueError "
-        "ResultExpired SchemaError StoreError StoreUnavailable TaskModuleError "
-        "UnknownBackendError UnknownTaskError WrongLoopError"
+        "ResultExpired SchemaError SessionError StoreError StoreUnavailable TaskModuleError "
+        "TransactionError UnknownBackendError UnknownTaskError WrongLoopError"
     ),
     "model": "Event Job Progress Retention Status",
     "outcome": "Outcome",

@@ -11,11 +11,11 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from litestar_queues_core.control import Snooze
-from litestar_queues_core.errors import MissingAbilityError, NotInTaskError
+from litestar_queues_core.errors import NotInTaskError, TransactionError
 from litestar_queues_core.model import Event, Job, Progress
-from litestar_queues_core.protocols import SupportsTransactions
 
 if TYPE_CHECKING:
+    from litestar_queues_core.completion import Completion
     from litestar_queues_core.service import QueueService
     from litestar_queues_core.task import Task
 
@@ -41,6 +41,10 @@ class Reporter(Protocol):
 
     async def publish(self, context: TaskExecutionContext, event: Event) -> None:
         """Publish *event*."""
+        ...
+
+    def transaction(self, context: TaskExecutionContext) -> AbstractAsyncContextManager[Any]:
+        """Open a transaction in which the attempt completes itself."""
         ...
 
 
@@ -87,6 +91,7 @@ class TaskExecutionContext:
         service: The queue service, for enqueueing more.
         state: What ``WorkerConfig.lifespan`` has opened.
         definition: The task that is run.
+        completion: The latest transaction of its own.
         stopping: Whether the attempt was told to stop.
         noticed: Whether its code has looked at ``is_cancelled`` since, and so knows.
     """
@@ -94,6 +99,7 @@ class TaskExecutionContext:
     __slots__ = (
         "_reporter",
         "_sequence",
+        "completion",
         "definition",
         "job",
         "noticed",
@@ -119,6 +125,7 @@ class TaskExecutionContext:
         self.state: Any = state
         self._reporter = reporter
         self._sequence = 0
+        self.completion: Completion | None = None
         self.stopping: bool = False
         self.noticed: bool = False
 
@@ -210,16 +217,38 @@ class TaskExecutionContext:
         raise Snooze(seconds)
 
     def transaction(self) -> AbstractAsyncContextManager[Any]:
-        """Make the task's own writes and the job's completion one transaction.
+        """Make the task's own writes and the job's completion one transaction, once per attempt.
+
+        ``async with ctx.transaction() as session:`` gives a session of the store's database.  If
+        the block ends without an error the job is completed and the transaction committed: both
+        or neither, and only while this delivery still holds the job.  What the code does then
+        changes nothing about the job: a returned value is ignored, an exception is logged.  If
+        the block raises, all is rolled back, and the attempt goes on as any other.
 
         Raises:
             MissingAbilityError: The store does not share a database with the application.
+            TransactionError: The task is not async, or its job is completed already.
+            LeaseLost: The job belongs to another worker by now; all was rolled back.
         """
-        raise MissingAbilityError(
-            "ctx.transaction()",
-            ability=SupportsTransactions.__name__,
-            store=type(self.service.store).__name__,
-        )
+        if not self.definition.is_async:
+            raise TransactionError(
+                f"ctx.transaction() works in async tasks only: make {self.task!r} an `async def`"
+            )
+        return self._reporter.transaction(self)
+
+    def set_result(self, value: object) -> None:
+        """Let *value* be the job's result, inside the block of :meth:`transaction`.
+
+        Raises:
+            TransactionError: No such block is open; elsewhere a task returns its result.
+            PayloadError: The value cannot be encoded.
+        """
+        if self.completion is None or not self.completion.open:
+            raise TransactionError(
+                "ctx.set_result() works inside a block of ctx.transaction() only; elsewhere, "
+                "return the result"
+            )
+        self.completion.set_result(value)
 
     async def _publish(self, type: str, **fields: Any) -> None:  # noqa: A002
         if self._reporter.enabled:

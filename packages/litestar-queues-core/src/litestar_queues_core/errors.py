@@ -15,8 +15,10 @@ class ConfigError(QueueError, ValueError):
 
 
 _DISTRIBUTIONS = {
+    "advanced_alchemy": "litestar-queues-advanced-alchemy",
     "redis": "litestar-queues-redis",
     "sqlite": "litestar-queues-sql",
+    "sqlspec": "litestar-queues-sqlspec",
     "valkey": "litestar-queues-valkey",
 }
 """The adapters of this project that there are already, and what has them."""
@@ -119,6 +121,14 @@ class NotInTaskError(QueueError, RuntimeError):
     """Something that only a running task can do was asked for outside of one."""
 
 
+class SessionError(QueueError, TypeError):
+    """A database session cannot be written through: of another kind, closed, no transaction."""
+
+
+class TransactionError(QueueError, RuntimeError):
+    """``ctx.transaction()`` or ``ctx.set_result()`` was used where it cannot work."""
+
+
 class WrongLoopError(QueueError, RuntimeError):
     """A service was used from an event loop that is not its own."""
 
@@ -196,11 +206,18 @@ class StoreUnavailable(StoreError, ConnectionError):
 
 
 class LeaseLost(StoreError):
-    """The lease is dead: its jobs have been given to others, or will be."""
+    """The lease is dead: its jobs have been given to others, or will be.
 
-    def __init__(self, lease: str) -> None:
-        super().__init__(f"lease {lease} is dead; its jobs belong to others now")
+    Attributes:
+        lease: The lease.
+        job: The job that it does not hold any more, if only one was asked about.
+    """
+
+    def __init__(self, lease: str, *, job: str | None = None) -> None:
+        what = "is dead; its jobs belong" if job is None else f"holds job {job} no more; it belongs"
+        super().__init__(f"lease {lease} {what} to others now")
         self.lease = lease
+        self.job = job
 
 
 class StaleExchange(StoreError):

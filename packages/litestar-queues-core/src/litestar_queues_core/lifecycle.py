@@ -155,6 +155,13 @@ def kept(records: list[AttemptRecord]) -> list[AttemptRecord]:
     return records[-KEPT_ATTEMPTS:]
 
 
+def has_completed(job: Job | None, settlement: Settlement) -> bool:
+    """Return whether *job*, as it stands now, was completed by the delivery of *settlement*."""
+    return (
+        job is not None and job.status is Status.COMPLETED and job.delivery == settlement.delivery
+    )
+
+
 def was_applied(settlement: Settlement, job: Job) -> bool:
     """Return whether *job*, as it stands now, shows that *settlement* took effect.
 

@@ -4,7 +4,7 @@ This is the one file that the author of a backend reads.  Required is :class:`St
 :class:`BackendConfig` that opens it.  Every ability beyond that is a protocol of its own, found by
 ``isinstance``; without one the rest works, and using an option that needs it is an error that
 names both.  ``litestar_queues_core.testing.StoreConformance`` checks all of it.  Executors are a
-matter apart: see ``execution.py``.
+matter apart: see ``execution.py``; so is what else can be replaced: ``extensions.py``.
 
 Rules for every method of a store:
 
@@ -23,6 +23,7 @@ from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from litestar_queues_core.execution import ExecutionConfig, Executor, RemoteExecutor
+from litestar_queues_core.extensions import EventSink, Scheduler, Serializer
 from litestar_queues_core.ids import JobId, LeaseId
 from litestar_queues_core.model import Event, Job, NewJob, WorkerInfo
 from litestar_queues_core.settlements import (
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
     from litestar_queues_core.schedules import (
         DueSchedule,
         Firing,
-        Schedule,
         ScheduleChanges,
         ScheduleRow,
     )
@@ -266,14 +266,29 @@ class SupportsKeeper(Protocol):
 
 @runtime_checkable
 class SupportsTransactions(Protocol):
-    """A store that shares a database with the application."""
+    """A store that shares a database with the application.
+
+    Attributes:
+        sessions: What kinds of session it accepts, in words, for whoever brings another.
+    """
+
+    sessions: str
 
     def accepts(self, session: object) -> bool:
-        """Return whether this store can write through *session*."""
+        """Return whether this store can write through sessions of that kind."""
         ...
 
     async def enqueue_in(self, session: Any, jobs: Sequence[NewJob]) -> Sequence[Enqueued]:
-        """Like :meth:`Store.enqueue`, inside the caller's open transaction."""
+        """Like :meth:`Store.enqueue`, inside the caller's open transaction.
+
+        Nothing is committed, and nothing that an answer can say undoes the transaction: a key
+        that is held by another job, or locked by somebody else's open transaction
+        (``KeyBusyError``), leaves it as good as before.  Workers are woken after the commit.
+
+        Raises:
+            SessionError: It is closed, has no open transaction, or blocks; the message names the
+                fix.
+        """
         ...
 
     def enqueue_in_sync(self, session: Any, jobs: Sequence[NewJob]) -> Sequence[Enqueued]:
@@ -281,11 +296,23 @@ class SupportsTransactions(Protocol):
         ...
 
     def transaction(self) -> AbstractAsyncContextManager[Any]:
-        """Open a session whose commit follows :meth:`settle_in`."""
+        """Open a session in whose transaction :meth:`settle_in` will be the last statement.
+
+        Left without an error, it commits, and what the settlement causes is signalled; left with
+        one, it rolls back.  What goes wrong with the commit passes through: the caller looks up
+        whether it took effect.  Entering and leaving may happen in different asyncio tasks.
+        """
         ...
 
-    async def settle_in(self, session: Any, settlement: Settlement) -> None:
-        """Apply *settlement* as the last statement before the session's commit."""
+    async def settle_in(self, session: Any, lease: LeaseId, settlement: Settlement) -> None:
+        """Apply *settlement* in the transaction of a session from :meth:`transaction`.
+
+        The fence is checked last of all, and holds until the commit: neither is the lease marked
+        dead nor the job changed by anybody else before.
+
+        Raises:
+            LeaseLost: The fence does not hold; the transaction must be rolled back.
+        """
         ...
 
 
@@ -363,38 +390,4 @@ class SupportsRemote(Protocol):
 
     async def overdue_dispatches(self, limit: int, *, hold: float) -> Sequence[OverdueDispatch]:
         """Hand overdue or cancel-requested dispatches to one caller for *hold* seconds."""
-        ...
-
-
-@runtime_checkable
-class EventSink(Protocol):
-    """Where events go."""
-
-    async def publish(self, events: Sequence[Event]) -> None:
-        """Deliver *events*, in order."""
-        ...
-
-
-class Scheduler(Protocol):
-    """Turns rules into jobs, once per instant."""
-
-    async def sync(self, schedules: Sequence[Schedule]) -> ScheduleChanges:
-        """Bring the store's rows into line with *schedules*."""
-        ...
-
-    async def tick(self) -> float:
-        """Do one round; return the rest in seconds."""
-        ...
-
-
-@runtime_checkable
-class Serializer(Protocol):
-    """Turns plain JSON values into bytes and back; conversion by annotation is not its task."""
-
-    def dumps(self, value: object) -> bytes:
-        """Encode None, bool, int, float, str, lists and dicts with text keys."""
-        ...
-
-    def loads(self, data: bytes) -> object:
-        """Decode what any other serializer of this kind has encoded."""
         ...

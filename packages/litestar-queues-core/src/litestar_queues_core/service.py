@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from typing import Any, Self, TypeVar, overload
 
@@ -18,9 +18,10 @@ from litestar_queues_core.discovery import import_task_modules
 from litestar_queues_core.errors import EnqueueManyError, NoServiceError, UnknownTaskError
 from litestar_queues_core.ids import JobId, new_job_id, new_job_ids
 from litestar_queues_core.immediate import is_immediate, run_immediately
+from litestar_queues_core.joining import in_time, joined, session_of, session_of_all
 from litestar_queues_core.management import Management
 from litestar_queues_core.model import Job, NewJob
-from litestar_queues_core.protocols import Serializer, SupportsKeys, SupportsTransactions
+from litestar_queues_core.protocols import Serializer, SupportsKeys
 from litestar_queues_core.publishing import Announcements, Publisher, enqueued, publishers_of
 from litestar_queues_core.registry import Registry, default_registry
 from litestar_queues_core.requests import RequestSettings, decode_result, new_job, split_options
@@ -135,23 +136,21 @@ class QueueService(Management):
             UnknownTaskError: No task has that name.
             KeyConflictError: A job of another task holds the key.
             EnqueueUnknown: The store did not say within 30 seconds whether it took the job.
+            SessionError: The session cannot be written through; the message names the fix.
         """
         self.check_loop()
         definition = self.task(task)
-        if session is not None and definition.has_parameter("session"):
-            kwargs["session"], session = session, None
+        session = session_of(definition, kwargs, session)
         job = self._request(definition, args, kwargs)
         if session is not None:
-            (answer,) = await self._transactions(session).enqueue_in(session, [job])
+            (answer,) = await in_time(joined(self.store, session).enqueue_in(session, [job]))
         elif self.config.coalesce:
             answer = await self._coalescer.enqueue(job)
         else:
             (answer,) = await self._enqueuer.enqueue([job])
-        if answer.error is not None:
-            raise answer.error
-        if session is None:
+        if answer.error is None and session is None:
             await self._created([job], [answer])
-        return TaskResult(self, answer.id, status=answer.status, created=answer.created)
+        return self._taken(answer)
 
     async def enqueue_many(
         self, calls: Iterable[TaskCall[Any]], *, session: Any = None
@@ -163,21 +162,50 @@ class QueueService(Management):
         Raises:
             TypeError: One is no call, or its arguments do not fit.
             EnqueueManyError: Some were not taken; it says which, and has the handles of the rest.
+            SessionError: The session cannot be written through; the message names the fix.
         """
         self.check_loop()
-        jobs = self._requests(list(calls))
+        calls, session = session_of_all(calls, session)
+        jobs = self._requests(calls)
         answers: list[Enqueued] = []
-        for start in range(0, len(jobs), BATCH):
-            batch = jobs[start : start + BATCH]
+        for batch in _batches(jobs):
             if session is not None:
-                answers += await self._transactions(session).enqueue_in(session, batch)
+                answers += await in_time(joined(self.store, session).enqueue_in(session, batch))
             else:
                 answers += await self._enqueuer.enqueue(batch)
+        if session is None:
+            await self._created(jobs, answers)
+        return self._all_taken(answers)
+
+    def enqueue_here(
+        self, task: Task[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], session: Any
+    ) -> TaskResult[Any]:
+        """Enqueue through a blocking session in the calling thread, for :attr:`sync`."""
+        self._check_open()
+        job = self._request(task, args, kwargs)
+        (answer,) = joined(self.store, session).enqueue_in_sync(session, [job])
+        return self._taken(answer)
+
+    def enqueue_many_here(
+        self, calls: Sequence[TaskCall[Any]], session: Any
+    ) -> list[TaskResult[Any]]:
+        """Enqueue a batch through a blocking session in the calling thread."""
+        self._check_open()
+        jobs = self._requests(calls)
+        store = joined(self.store, session)
+        return self._all_taken(
+            [one for batch in _batches(jobs) for one in store.enqueue_in_sync(session, batch)]
+        )
+
+    def _taken(self, answer: Enqueued) -> TaskResult[Any]:
+        if answer.error is not None:
+            raise answer.error
+        return TaskResult(self, answer.id, status=answer.status, created=answer.created)
+
+    def _all_taken(self, answers: Sequence[Enqueued]) -> list[TaskResult[Any]]:
         results: list[TaskResult[Any]] = [
             TaskResult(self, one.id, one.status, one.created) for one in answers
         ]
-        if session is None:
-            await self._created(jobs, answers)
         errors = {place: one.error for place, one in enumerate(answers) if one.error}
         if errors:
             raise EnqueueManyError(errors, results)
@@ -196,9 +224,7 @@ class QueueService(Management):
             QueueError: It is not finished, or not known.
         """
         (answer,) = await self.revive_many([job_id])
-        if answer.error is not None:
-            raise answer.error
-        return TaskResult(self, answer.id, status=answer.status, created=answer.created)
+        return self._taken(answer)
 
     def task(self, task: Task[..., Any] | str) -> Task[..., Any]:
         """Return the task, which may be named.
@@ -230,9 +256,6 @@ class QueueService(Management):
         return job
 
     def _requests(self, calls: Sequence[TaskCall[Any]]) -> list[NewJob]:
-        for call in calls:
-            if not isinstance(call, TaskCall):  # pyright: ignore[reportUnnecessaryIsInstance]
-                raise TypeError(f"enqueue_many() takes calls, task.call(...), not {call!r}")
         settings = self.settings
         ids = new_job_ids(len(calls))
         jobs = [
@@ -252,11 +275,9 @@ class QueueService(Management):
         """Return the encoded arguments that a job of *task* would have."""
         return self._request(task, args, kwargs).payload
 
-    def _transactions(self, session: object) -> SupportsTransactions:
-        store = require(self.store, SupportsTransactions, "session=")
-        if not store.accepts(session):
-            raise TypeError(f"{type(self.store).__name__} cannot write through {session!r}")
-        return store
+    def _check_open(self) -> None:
+        if self.loop is None:
+            raise NoServiceError("the queue service is not open")
 
     async def _created(self, jobs: Sequence[NewJob], answers: Sequence[Enqueued]) -> None:
         """Do what follows once jobs are there for all to see."""
@@ -267,3 +288,8 @@ class QueueService(Management):
 
     def _result(self, job: Job) -> TaskResult[Any]:
         return TaskResult(self, job.id, status=job.status, created=False, job=job)
+
+
+def _batches(jobs: Sequence[NewJob]) -> Iterator[Sequence[NewJob]]:
+    for start in range(0, len(jobs), BATCH):
+        yield jobs[start : start + BATCH]

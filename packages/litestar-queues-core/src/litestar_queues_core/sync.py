@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from litestar_queues_core.errors import NoServiceError, WrongLoopError
+from litestar_queues_core.joining import session_of, session_of_all
 from litestar_queues_core.settlements import (
     CancelOutcome,
     Enqueued,
@@ -58,15 +59,24 @@ class SyncService:
     def enqueue(self, task: Task[..., T], /, *args: Any, **kwargs: Any) -> TaskResult[T]: ...
     @overload
     def enqueue(self, task: str, /, *args: Any, **kwargs: Any) -> TaskResult[Any]: ...
-    def enqueue(self, task: Task[..., Any] | str, /, *args: Any, **kwargs: Any) -> TaskResult[Any]:
-        """Enqueue a job."""
-        return self.run(self._service.enqueue(task, *args, **kwargs))
+    def enqueue(
+        self, task: Task[..., Any] | str, /, *args: Any, session: Any = None, **kwargs: Any
+    ) -> TaskResult[Any]:
+        """Enqueue a job; through a blocking *session* in this very thread, in its transaction."""
+        definition = self._service.task(task)
+        session = session_of(definition, kwargs, session)
+        if session is not None:
+            return self._service.enqueue_here(definition, args, kwargs, session)
+        return self.run(self._service.enqueue(definition, *args, **kwargs))
 
     def enqueue_many(
         self, calls: Iterable[TaskCall[Any]], *, session: Any = None
     ) -> list[TaskResult[Any]]:
-        """Enqueue a batch."""
-        return self.run(self._service.enqueue_many(calls, session=session))
+        """Enqueue a batch; with *session* as :meth:`enqueue` does."""
+        calls, session = session_of_all(calls, session)
+        if session is not None:
+            return self._service.enqueue_many_here(calls, session)
+        return self.run(self._service.enqueue_many(calls))
 
     def get(self, job_id: str) -> TaskResult[Any] | None:
         """Return the job of that id."""

@@ -15,7 +15,7 @@ from litestar_queues_core.model import Job, Status
 from litestar_queues_core.queries import foreign_cursor
 from litestar_queues_core.settlements import Count, JobQuery, LeaseView, Page, QueueCounts
 from litestar_queues_sql.keys import holder_of
-from litestar_queues_sql.prune import read_state
+from litestar_queues_sql.prune import size_up_to
 from litestar_queues_sql.rows import CODES, COMPLETED, RUNNING, STATUSES, Row, stored, stored_job
 from litestar_queues_sql.script import NOW, Script, Sql
 
@@ -30,21 +30,18 @@ _NEWEST = "ffffffff-ffff-ffff-ffff-ffffffffffff"
 _LIVE = stored(
     finished_ms="NULL",
     worker="(SELECT worker FROM $lease AS holder WHERE holder.num = one.lease)",
-    requested="""
-        EXISTS (
-            SELECT 1 FROM $cancel_request AS request
-            WHERE request.lease = coalesce(one.lease, 0) AND request.job = one.id
-        )
-    """,
+    requested="cancelling",
     result="NULL",
 )
 _ENDED = stored(finished_ms="finished_ms", worker="worker", requested="0", result="result")
 _PAGE = """
-    AND id < ? AND (? IS NULL OR lane = ? OR lane = ? OR substr(lane, 1, ?) = ?)
+    AND id < ?
+    AND (CAST(? AS $string) IS NULL OR lane = ? OR lane = ? OR substr(lane, 1, ?) = ?)
     ORDER BY id DESC LIMIT ?
 """
 
 _GET_LIVE = Sql("SELECT $columns FROM $job AS one WHERE id $among", columns=_LIVE)
+_ENDED_IDS = Sql("SELECT id FROM $history WHERE id $among")
 _GET_ENDED = Sql("SELECT $columns FROM $history AS one WHERE id $among", columns=_ENDED)
 
 
@@ -125,6 +122,12 @@ def get(ids: Sequence[JobId]) -> Script[list[Job | None]]:
         ended: list[Row] = yield _GET_ENDED(missing)
         found |= {row[0]: stored_job(row) for row in ended}
     return [found.get(job_id) for job_id in ids]
+
+
+def ended(ids: Sequence[JobId]) -> Script[list[JobId]]:
+    """Return those of *ids* that have ended."""
+    rows: list[tuple[JobId]] = yield _ENDED_IDS(ids)
+    return [job_id for (job_id,) in rows]
 
 
 def find(query: JobQuery) -> Script[Page]:
@@ -209,8 +212,8 @@ def count() -> Script[QueueCounts]:
     others = sum(value for _, value in ended)
     for code, value in ended:
         counts.add("*", STATUSES[code], value, exact=others < CAP)
-    state = yield from read_state()
-    counts.add("*", Status.COMPLETED, state.size - others, exact=others < CAP)
+    size = yield from size_up_to(CAP)
+    counts.add("*", Status.COMPLETED, size - others, exact=others < CAP)
     now_ms: int = yield NOW
     return QueueCounts(
         counts=counts.found(),

@@ -61,6 +61,34 @@ class Rotation:
         self.after: str = ""
 
 
+def ready_lanes(rotation: Rotation) -> Script[list[str]]:
+    """Return lanes in which jobs wait, and let the next look begin after them."""
+    start = rotation.after
+    rows: list[tuple[str]] = yield _READY_LANES(start, LANES_AT_ONCE)
+    rows = list(rows)
+    if start and len(rows) < LANES_AT_ONCE:
+        wrapped: list[tuple[str]] = yield _READY_LANES("", LANES_AT_ONCE)
+        rows += [row for row in wrapped if row[0] <= start]
+    if rows:
+        rotation.after = rows[-1][0]
+    return [lane for (lane,) in rows]
+
+
+def is_for(wants: Wants, lane: str) -> bool:
+    """Return whether *lane* is among the others of *wants*."""
+    executor = executor_of(lane)
+    named = ordinary(lane)
+    can_run = executor == LOCAL or executor in wants.executors
+    return can_run and all(named != one for one, _ in wants.lanes)
+
+
+def turned(wants: Wants, seq: int) -> list[tuple[str, int]]:
+    """Return the named lanes to claim from, with their caps; *seq* decides which comes first."""
+    named = [(lane, cap) for lane, cap in wants.lanes if cap > 0]
+    turn = seq % len(named) if named else 0
+    return named[turn:] + named[:turn]
+
+
 class Claim:
     """One claim, lane by lane.
 
@@ -85,11 +113,11 @@ class Claim:
 
     def run(self, seq: int) -> Script[list[Job]]:
         """Claim and return the jobs; *seq* decides which named lane comes first."""
-        named = [lane for lane, cap in self._wants.lanes if cap > 0]
-        if named:
-            turn = seq % len(named)
-            named = named[turn:] + named[:turn]
-        others = (yield from self._ready_others()) if self._others > 0 else []
+        named = [lane for lane, _ in turned(self._wants, seq)]
+        others: list[str] = []
+        if self._others > 0:
+            ready = yield from ready_lanes(self._rotation)
+            others = [lane for lane in ready if is_for(self._wants, lane)]
         if self._wants.suspects:
             suspects = [*map(suspects_of, named), *filter(is_suspect, others)]
             yield from self._take(suspects, 1)
@@ -98,21 +126,6 @@ class Claim:
         if served:
             self._rotation.after = served[-1]
         return self.jobs
-
-    def _ready_others(self) -> Script[list[str]]:
-        start = self._rotation.after
-        rows: list[tuple[str]] = yield _READY_LANES(start, LANES_AT_ONCE)
-        if start and len(rows) < LANES_AT_ONCE:
-            wrapped: list[tuple[str]] = yield _READY_LANES("", LANES_AT_ONCE)
-            rows += [row for row in wrapped if row[0] <= start]
-        if rows:
-            self._rotation.after = rows[-1][0]
-        return [lane for (lane,) in rows if self._is_for_us(lane)]
-
-    def _is_for_us(self, lane: str) -> bool:
-        executor = executor_of(lane)
-        can_run = executor == LOCAL or executor in self._wants.executors
-        return can_run and ordinary(lane) not in self._caps
 
     def _take(self, lanes: Iterable[str], most: int | None = None) -> Script[None]:
         """Claim from one lane after the other, at most *most* jobs in all."""

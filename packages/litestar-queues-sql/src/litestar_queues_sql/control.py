@@ -18,9 +18,10 @@ from litestar_queues_sql.prune import note_removal, read_state
 from litestar_queues_sql.rows import SCHEDULED, read_rule
 from litestar_queues_sql.script import NOW, Raise, Script, Sql
 
+_NOTE = Sql("UPDATE $job SET cancelling = 1 WHERE id $among")
 _REQUEST = Sql("INSERT INTO $cancel_request (lease, job) VALUES (?, ?) $skip")
 _HOLDERS = Sql("SELECT id FROM $lease WHERE num $among")
-_ENDED = Sql("SELECT id, lane, job_key, key_frees, spec FROM $history WHERE id $among")
+_ENDED = Sql("SELECT id, lane, job_key, key_frees, spec FROM $history WHERE id $among $lock")
 _REVIVE = Sql("""
     INSERT INTO $job (
         status, job_rank, due_ms, lane,
@@ -56,6 +57,7 @@ def cancel(ids: Sequence[JobId], *, running: bool) -> Script[list[CancelOutcome]
 def _request(rows: Sequence[Live]) -> Script[None]:
     if not rows:
         return
+    yield _NOTE([row.id for row in rows])
     yield _REQUEST.many([(row.lease or 0, row.id) for row in rows])
     leases: list[tuple[str]] = yield _HOLDERS(list({row.lease for row in rows if row.lease}))
     yield Raise([f"lease:{lease}" for (lease,) in leases])
@@ -98,9 +100,9 @@ def _move(rows: Sequence[tuple[Any, ...]], now_ms: int) -> Script[None]:
             for row, lane in zip(rows, lanes, strict=True)
         ]
     )
-    state = yield from read_state()
+    top = (yield from read_state()).top
     yield _LEAVE_HISTORY([row[0] for row in rows])
-    yield from note_removal(state, len(rows))
+    yield from note_removal(top, len(rows))
     yield announce(((lane, now_ms) for lane in lanes), now_ms)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from string import Template
 from typing import Protocol, TypeVar
@@ -58,16 +58,23 @@ class Dialect:
     Attributes:
         name: Name of the dialect.
         words: The meaning of each ``$word`` that is not a table: types, ``$among`` (membership in
-            a list that is one parameter), ``$skip`` (ignore rows that are there), ``$locked`` (lock
-            what is selected, skip what others have locked), ``$place`` (a row's fastest name).
+            a list that is one parameter), ``$skip`` (ignore rows that are there), ``$place`` (a
+            row's fastest name), and what locks the rows that are selected: ``$locked`` (skip what
+            others have locked), ``$lock`` (wait for it, in the order of ids), ``$update`` (wait),
+            ``$share`` (wait, and let others share).
         overrides: Texts for statements that this dialect says quite differently.
         marks: Rewrites the ``?`` of a finished text for the driver.
+        rows: How it writes the rows of one statement, given the words for their types, as a query
+            with one list for each column; ``None`` if it takes value by value.
+        additions: What it adds to the tables of each schema version.
     """
 
     name: str
     words: Mapping[str, str]
     overrides: Mapping[Sql, str] = field(default_factory=dict[Sql, str])
     marks: Callable[[str], str] = str
+    rows: Callable[[Sequence[str]], str] | None = None
+    additions: Mapping[int, Sequence[Sql]] = field(default_factory=dict[int, Sequence[Sql]])
 
 
 class Texts(dict[Sql, str]):
@@ -86,6 +93,7 @@ class Texts(dict[Sql, str]):
                 f"with no digit, not {prefix!r}"
             )
         self.dialect = dialect
+        self.prefix = prefix
         self._words = {**dialect.words, **{name: prefix + name for name in TABLES}}
         self._of_rows: dict[tuple[Sql, int, int], str] = {}
 
@@ -103,4 +111,6 @@ class Texts(dict[Sql, str]):
 
     def _make(self, sql: Sql, **words: str) -> str:
         text = self.dialect.overrides.get(sql, sql.text)
+        if sql.rows and self.dialect.rows is not None:
+            words["rows"] = self.dialect.rows(sql.types)
         return self.dialect.marks(Template(text).substitute(self._words, **words))

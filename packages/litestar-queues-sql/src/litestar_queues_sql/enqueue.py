@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from operator import itemgetter
 
 from litestar_queues_core.errors import KeyConflictError
 from litestar_queues_core.ids import JobId
@@ -10,11 +11,19 @@ from litestar_queues_core.model import NewJob, Status
 from litestar_queues_core.settlements import Enqueued
 from litestar_queues_sql import keys
 from litestar_queues_sql.jobs import announce
-from litestar_queues_sql.rows import NEW, PLAIN, Row, new_row, status_of
+from litestar_queues_sql.rows import (
+    NEW,
+    NEW_TYPES,
+    PLAIN,
+    PLAIN_TYPES,
+    Row,
+    new_row,
+    status_of,
+)
 from litestar_queues_sql.script import NOW, Script, Sql
 
-_INSERT = Sql("INSERT INTO $job ($new) $rows $skip", new=NEW)
-_INSERT_PLAIN = Sql("INSERT INTO $job ($plain) $rows $skip", plain=PLAIN)
+_INSERT = Sql("INSERT INTO $job ($new) $rows $skip", types=NEW_TYPES, new=NEW)
+_INSERT_PLAIN = Sql("INSERT INTO $job ($plain) $rows $skip", types=PLAIN_TYPES, plain=PLAIN)
 _WIDTH = PLAIN.count(",") + 1
 _NEWEST_FINISHED = Sql("SELECT id FROM $history ORDER BY id DESC LIMIT 1")
 _FINISHED = Sql("SELECT id FROM $history WHERE id $among")
@@ -24,7 +33,9 @@ _STATUSES = Sql("""
     UNION ALL SELECT id, status FROM $history WHERE id $among
 """)
 
-_STATUS, _LANE, _DUE = 1, 2, 4
+_TAKE_BACK = Sql("DELETE FROM $job WHERE id $among")
+
+_ID, _STATUS, _LANE, _DUE, _KEY = 0, 1, 2, 4, 9
 
 
 def enqueue(jobs: Sequence[NewJob]) -> Script[list[Enqueued]]:
@@ -33,11 +44,10 @@ def enqueue(jobs: Sequence[NewJob]) -> Script[list[Enqueued]]:
     rows = {job.id: new_row(job, now_ms) for job in jobs}
     known = yield from _finished(list(rows))
     lost = yield from _take_keys(jobs, known, now_ms)
-    new = rows.values() if not (known or lost) else _without(rows, {*known, *lost})
-    plain = [row for row in new if len(row) == _WIDTH]
-    yield _INSERT_PLAIN.many(plain)
-    if len(plain) < len(new):
-        yield _INSERT.many([row for row in new if len(row) > _WIDTH])
+    new = sorted(
+        rows.values() if not (known or lost) else _without(rows, {*known, *lost}), key=itemgetter(0)
+    )
+    yield from _insert(new)
     yield announce(((row[_LANE], row[_DUE]) for row in new), now_ms)
     taken = {
         job_id: Enqueued(job_id, True, status_of(row[_STATUS])) for job_id, row in rows.items()
@@ -45,6 +55,22 @@ def enqueue(jobs: Sequence[NewJob]) -> Script[list[Enqueued]]:
     if lost:
         taken |= yield from _losers(jobs, lost)
     return [taken[job.id] for job in jobs]
+
+
+def _insert(new: Sequence[Row]) -> Script[None]:
+    """Insert jobs, but none that has finished meanwhile; two batches meet in the order of ids."""
+    plain = [row for row in new if len(row) == _WIDTH]
+    yield _INSERT_PLAIN.many(plain)
+    if len(plain) < len(new):
+        yield _INSERT.many([row for row in new if len(row) > _WIDTH])
+    ended = yield from _finished([row[_ID] for row in new])
+    if ended:
+        yield _TAKE_BACK(list(ended))
+        yield from keys.free(
+            (row[_KEY], row[_ID])
+            for row in new
+            if row[_ID] in ended and len(row) > _WIDTH and row[_KEY] is not None
+        )
 
 
 def statuses(ids: Sequence[JobId]) -> Script[dict[JobId, Status]]:

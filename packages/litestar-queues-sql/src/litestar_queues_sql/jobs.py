@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from litestar_queues_core.ids import JobId
@@ -18,7 +18,7 @@ SOON_MS = 5000
 
 LIVE = """
     id, status, lease, delivery, lane, due_ms, started_ms, rescues, job_key, key_frees, token,
-    spec, errors
+    spec, errors, cancelling
 """
 
 
@@ -38,6 +38,7 @@ class Live(NamedTuple):
     token: str | None
     spec: bytes
     errors: bytes | None
+    cancelling: int
 
     def errors_with(self, failure: Failure | None, *, worker: str, now_ms: int) -> bytes | None:
         """Return the attempt records once *failure* is one of them."""
@@ -78,7 +79,9 @@ class Waiting(NamedTuple):
     put_backs: int = 0
 
 
-_SELECT = Sql("SELECT $live FROM $job WHERE id $among", live=LIVE)
+_LOCK = Sql("SELECT $live FROM $job WHERE id $among $lock", live=LIVE)
+_LOCK_FREE = Sql("SELECT $live FROM $job WHERE id $among $locked", live=LIVE)
+_LOOK = Sql("SELECT $live FROM $job WHERE id $among", live=LIVE)
 _FINISH = Sql(
     """
     WITH ended (id, status, finished_ms, errors, result, worker, attempts, rescues) AS ($rows)
@@ -94,6 +97,7 @@ _FINISH = Sql(
         lane, due_ms, expires_ms, delivery, started_ms, snoozes, put_backs, enqueued_ms,
         job_key, key_frees, job_group, token, ref, spec, meta, payload, progress
     """,
+    types="id int big bytes bytes text int int",
 )
 _DELETE = Sql("DELETE FROM $job WHERE id $among")
 _WAIT = Sql("""
@@ -106,9 +110,20 @@ _FORGET_REQUEST = Sql("DELETE FROM $cancel_request WHERE lease = ? AND job = ?")
 
 
 def live_jobs(ids: Sequence[JobId]) -> Script[dict[JobId, Live]]:
-    """Return those of *ids* that are live."""
-    rows: list[tuple[object, ...]] = yield _SELECT(ids)
+    """Return those of *ids* that are live, once nobody else changes them."""
+    rows: list[tuple[object, ...]] = yield _LOCK(ids)
     return {job.id: job for job in map(Live._make, rows)}
+
+
+def free_jobs(ids: Sequence[JobId]) -> Script[tuple[dict[JobId, Live], dict[JobId, Live]]]:
+    """Return those of *ids* that are live and that nobody else changes, and the other live ones."""
+    rows: list[tuple[object, ...]] = yield _LOCK_FREE(ids)
+    free = {job.id: job for job in map(Live._make, rows)}
+    missing = [job_id for job_id in ids if job_id not in free]
+    if not missing:
+        return free, {}
+    rows = yield _LOOK(missing)
+    return free, {job.id: job for job in map(Live._make, rows)}
 
 
 def finish(endings: Sequence[Ending], now_ms: int) -> Script[None]:
@@ -135,9 +150,9 @@ def put_back(waiting: Sequence[Waiting], now_ms: int) -> Script[None]:
     yield announce(((one.lane, one.due_ms) for one in waiting), now_ms)
 
 
-def forget_requests(rows: Iterable[Live], requested: Collection[JobId]) -> Script[None]:
+def forget_requests(rows: Iterable[Live]) -> Script[None]:
     """Forget the cancel requests of jobs that have moved on."""
-    met = [(row.lease or 0, row.id) for row in rows if row.id in requested]
+    met = [(row.lease or 0, row.id) for row in rows if row.cancelling]
     if met:
         yield _FORGET_REQUEST.many(met)
 

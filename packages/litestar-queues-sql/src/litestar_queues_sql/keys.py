@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
 from typing import TypeAlias
 
+from litestar_queues_core.errors import KeyBusyError
 from litestar_queues_core.ids import JobId
 from litestar_queues_core.model import KeyRule
 from litestar_queues_sql.rows import frees_code
 from litestar_queues_sql.script import NOW, Script, Sql
 
 _SWEEP = Sql("DELETE FROM $unique_key WHERE name $among AND frees_ms <= ?")
-_TAKE = Sql("INSERT INTO $unique_key (name, job, task, frees_ms) $rows $skip")
+_TAKE = Sql(
+    "INSERT INTO $unique_key (name, job, task, frees_ms) $rows $skip", types="text id text big"
+)
 _HOLDERS = Sql("SELECT name, job, task FROM $unique_key WHERE name $among")
 _FREE = Sql("DELETE FROM $unique_key WHERE name = ? AND job = ?")
 _HELD = Sql("""
@@ -28,6 +32,9 @@ _FREE_DUE = Sql("""
 """)
 
 
+TRIES = 10
+"""A key may be taken and freed again between a try and the look at who has it."""
+
 Lost: TypeAlias = Mapping[JobId, tuple[JobId, str]]
 """Jobs that did not get their keys, each with the holder and the holder's task."""
 
@@ -36,17 +43,27 @@ def take(wanted: Sequence[tuple[KeyRule, JobId, str]], now_ms: int) -> Script[Lo
     """Take keys for jobs, given as (rule, job, task); of several with one key the first wins."""
     if not wanted:
         return {}
-    names = [rule.key for rule, _, _ in wanted]
-    yield _SWEEP(names, now_ms)
-    yield _TAKE.many(
-        [
-            (rule.key, job, task, now_ms + frees if (frees := frees_code(rule)) >= 0 else None)
-            for rule, job, task in wanted
-        ]
+    takes = [
+        (rule.key, job, task, now_ms + frees if (frees := frees_code(rule)) >= 0 else None)
+        for rule, job, task in wanted
+    ]
+    takes.sort(key=itemgetter(0))
+    holders: dict[str, tuple[JobId, str]] = {}
+    for _ in range(TRIES):
+        missing = [take for take in takes if take[0] not in holders]
+        if not missing:
+            return {
+                job: holders[rule.key] for rule, job, _ in wanted if holders[rule.key][0] != job
+            }
+        names = [name for name, *_ in missing]
+        yield _SWEEP(names, now_ms)
+        yield _TAKE.many(missing)
+        rows: list[tuple[str, JobId, str]] = yield _HOLDERS(names)
+        holders |= {name: (job, task) for name, job, task in rows}
+    raise KeyBusyError(
+        f"the keys {', '.join(sorted({rule.key for rule, *_ in wanted} - {*holders}))} change "
+        "hands all the time; try again"
     )
-    rows: list[tuple[str, JobId, str]] = yield _HOLDERS(names)
-    holders = {name: (job, task) for name, job, task in rows}
-    return {job: holders[rule.key] for rule, job, _ in wanted if holders[rule.key][0] != job}
 
 
 def holder_of(key: str) -> Script[JobId | None]:
@@ -58,7 +75,7 @@ def holder_of(key: str) -> Script[JobId | None]:
 
 def free(held: Iterable[tuple[str, JobId]]) -> Script[None]:
     """Free keys, given with their jobs, unless others hold them by now."""
-    rows = list(held)
+    rows = sorted(held)
     if rows:
         yield _FREE.many(rows)
 

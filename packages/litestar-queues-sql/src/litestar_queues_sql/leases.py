@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from litestar_queues_core.errors import LeaseLost
-from litestar_queues_core.ids import JobId, LeaseId
+from litestar_queues_core.ids import LeaseId
 from litestar_queues_core.model import Status, WorkerInfo
 from litestar_queues_core.settlements import Renewal
 from litestar_queues_sql.claim import Holder
@@ -27,12 +27,18 @@ _OPEN = Sql("""
     INSERT INTO $lease (id, worker, host, pid, about, opened_ms, term_ms, expires_ms)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?) $skip
 """)
-_STANDING = Sql("""
-    SELECT num, worker, term_ms, expires_ms, (SELECT max(seq) FROM $answer WHERE lease = num)
-    FROM $lease WHERE id = ? AND dead = 0
-""")
+_SHARED, _OWN = (
+    Sql(
+        """
+        SELECT num, worker, term_ms, expires_ms, (SELECT max(seq) FROM $answer WHERE lease = num)
+        FROM $lease WHERE id = ? AND dead = 0 $lock
+        """,
+        lock=lock,
+    )
+    for lock in ("$share", "$update")
+)
 _EXTEND = Sql("UPDATE $lease SET term_ms = ?, expires_ms = ? WHERE num = ? AND dead = 0")
-_HELD = Sql("SELECT $live FROM $job WHERE lease = ?", live=LIVE)
+_HELD = Sql("SELECT $live FROM $job WHERE lease = ? $lock", live=LIVE)
 _FORGET_SIGNAL = Sql("DELETE FROM $signal WHERE topic = ?")
 _FORGET = (
     Sql("DELETE FROM $answer WHERE lease = ?"),
@@ -68,9 +74,14 @@ class Standing(NamedTuple):
         return self.expires_ms - self.term_ms
 
 
-def standing(lease: LeaseId) -> Script[Standing | None]:
-    """Return a lease, unless it is dead or unknown."""
-    rows: list[tuple[object, ...]] = yield _STANDING(lease)
+def standing(lease: LeaseId, *, shared: bool = False) -> Script[Standing | None]:
+    """Return a lease, unless it is dead or unknown, and let nobody mark it dead meanwhile.
+
+    Args:
+        lease: The lease.
+        shared: Whether others may look at it in this way at the same time.
+    """
+    rows: list[tuple[object, ...]] = yield (_SHARED if shared else _OWN)(lease)
     return Standing._make(rows[0]) if rows else None
 
 
@@ -111,8 +122,7 @@ def close_lease(lease: LeaseId) -> Script[None]:
         return
     rows: list[tuple[object, ...]] = yield _HELD(found.number)
     held = [Live._make(row) for row in rows]
-    requested = set((yield from requested_of(found.number)))
-    yield from _give_back(held, requested, found.worker, now_ms)
+    yield from _give_back(held, found.worker, now_ms)
     yield from forget_lease(found.number, lease)
 
 
@@ -123,17 +133,11 @@ def forget_lease(number: int, lease: LeaseId) -> Script[None]:
     yield _FORGET_SIGNAL(f"lease:{lease}")
 
 
-def _give_back(
-    held: Sequence[Live], requested: set[JobId], worker: str, now_ms: int
-) -> Script[None]:
+def _give_back(held: Sequence[Live], worker: str, now_ms: int) -> Script[None]:
     endings = [
-        Ending(row, Status.CANCELLED, row.errors, worker=worker)
-        for row in held
-        if row.id in requested
+        Ending(row, Status.CANCELLED, row.errors, worker=worker) for row in held if row.cancelling
     ]
-    waiting = [
-        Waiting(row, row.lane, row.due_ms, row.errors) for row in held if row.id not in requested
-    ]
+    waiting = [Waiting(row, row.lane, row.due_ms, row.errors) for row in held if not row.cancelling]
     yield from finish(endings, now_ms)
     yield from put_back(waiting, now_ms)
-    yield from forget_requests(held, requested)
+    yield from forget_requests(held)

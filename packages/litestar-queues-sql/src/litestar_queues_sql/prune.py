@@ -2,7 +2,8 @@
 
 History is in the order of the ends, so two places in it say how far pruning by age has come: one
 for failed jobs, one for the others.  Each row is looked at once for each.  The number of rows is
-that of the highest row ever, less those removed.
+that of the highest row ever, less those removed; a database may skip numbers, so now and then they
+are counted.
 """
 
 from __future__ import annotations
@@ -19,6 +20,10 @@ KEPT_MS = 60_000
 
 _STATE = Sql("SELECT name, value FROM $state")
 _SET = Sql("UPDATE $state SET value = ? WHERE name = ?")
+_ADD = Sql("UPDATE $state SET value = value + ? WHERE name = ?")
+_RAISE = Sql("UPDATE $state SET value = ? WHERE name = 'top' AND value < ?")
+_COUNT = Sql("SELECT count(*) FROM (SELECT 1 FROM $history LIMIT ? ) AS capped")
+_TURN = Sql("SELECT value FROM $state WHERE name = 'short' $locked")
 _NEXT = Sql("""
     SELECT seq, status, finished_ms FROM $history WHERE seq > ? ORDER BY seq LIMIT ?
 """)
@@ -36,12 +41,14 @@ class State(NamedTuple):
         failed: Every row up to here that failed has been removed.
         removed: Number of rows removed so far, by pruning or revival.
         top: Highest row ever.
+        counted: Highest row when the rows were last counted.
     """
 
     short: int
     failed: int
     removed: int
     top: int
+    counted: int
 
     @property
     def size(self) -> int:
@@ -66,10 +73,10 @@ def read_state() -> Script[State]:
     return State(**values)
 
 
-def note_removal(state: State, count: int) -> Script[None]:
-    """Remember that *count* rows are gone, after :func:`read_state` in the same transaction."""
-    yield _SET(state.removed + count, "removed")
-    yield _SET(state.top, "top")
+def note_removal(top: int, count: int) -> Script[None]:
+    """Remember that *count* rows are gone, after *top* was read in the same transaction."""
+    yield _ADD(count, "removed")
+    yield _RAISE(top, top)
 
 
 def _classes(retention: Retention, now_ms: int) -> tuple[Class, Class]:
@@ -99,6 +106,9 @@ def is_prunable(retention: Retention, now_ms: int) -> Script[bool]:
 def prune(retention: Retention, limit: int) -> Script[tuple[int, bool]]:
     """Remove at most *limit* jobs, first the old ones; return how many, and if there is more."""
     now_ms: int = yield NOW
+    turn: list[tuple[int]] = yield _TURN()
+    if not turn:  # somebody else prunes
+        return 0, False
     state = yield from read_state()
     removed = 0
     more = False
@@ -107,13 +117,17 @@ def prune(retention: Retention, limit: int) -> Script[tuple[int, bool]]:
             count, cut = yield from _prune_old(kind, state._asdict()[kind.name], limit - removed)
             removed += count
             more |= cut
-    excess = min(state.size - removed - retention.max_finished, limit - removed)
+    kept = retention.max_finished
+    excess = min(state.size - removed - kept, limit - removed)
+    if excess > 0 and state.top - state.counted > kept // 10:
+        gaps = yield from _count_gaps(state, removed)
+        excess = min(state.size - gaps - removed - kept, limit - removed)
     if excess > 0:
         count = yield from _prune_oldest(excess, now_ms - KEPT_MS)
         removed += count
         more |= count == excess
     if removed:
-        yield from note_removal(state, removed)
+        yield from note_removal(state.top, removed)
     return removed, more or removed >= limit
 
 
@@ -126,6 +140,23 @@ def _prune_old(kind: Class, start: int, limit: int) -> Script[tuple[int, bool]]:
     yield (_REMOVE_FAILED if kind.failed else _REMOVE_SHORT)(start, last)
     yield _SET(last, kind.name)
     return sum((status == FAILED) is kind.failed for _, status, _ in old), len(old) == limit
+
+
+def _count_gaps(state: State, removed: int) -> Script[int]:
+    """Count the rows, and take those numbers for removed that no row has had."""
+    rows: list[tuple[int]] = yield _COUNT(state.size)
+    gaps = state.size - removed - rows[0][0]
+    yield _ADD(gaps, "removed")
+    yield _SET(state.top, "counted")
+    return gaps
+
+
+def size_up_to(most: int) -> Script[int]:
+    """Return the number of finished jobs; one beyond *most* may be a little too large."""
+    rows: list[tuple[int]] = yield _COUNT(most)
+    if rows[0][0] < most:
+        return rows[0][0]
+    return (yield from read_state()).size
 
 
 def _prune_oldest(excess: int, before_ms: int) -> Script[int]:

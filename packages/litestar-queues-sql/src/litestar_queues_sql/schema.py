@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from litestar_queues_core.errors import SchemaError
@@ -39,6 +39,7 @@ JOB = Sql("""
         rescues $int NOT NULL DEFAULT 0,
         snoozes $int NOT NULL DEFAULT 0,
         put_backs $int NOT NULL DEFAULT 0,
+        cancelling $int NOT NULL DEFAULT 0,
         enqueued_ms $big NOT NULL,
         job_key $text,
         key_frees $big,
@@ -52,7 +53,8 @@ JOB = Sql("""
         progress $bytes
     )
 """)
-"""Live jobs.  The index of the pending ones is the order in which they are claimed."""
+"""Live jobs.  The index of the pending ones is the order in which they are claimed.  Whether a
+cancel was requested is noted in the job, where it is seen by whoever has locked the row."""
 
 JOB_INDEXES = (
     Sql("CREATE INDEX ${job}_ready ON $job (lane, job_rank, due_ms, id) WHERE status = 0"),
@@ -156,7 +158,7 @@ OTHERS = (
     Sql("CREATE TABLE $state (name $text NOT NULL PRIMARY KEY, value $big NOT NULL) $clustered"),
     Sql("""
         INSERT INTO $state (name, value)
-        VALUES ('removed', 0), ('top', 0), ('short', 0), ('failed', 0)
+        VALUES ('removed', 0), ('top', 0), ('counted', 0), ('short', 0), ('failed', 0)
     """),
     Sql("""
         CREATE TABLE $signal (
@@ -177,35 +179,82 @@ MIGRATIONS = (
     ),
 )
 
-_CREATE = Sql("""
+VERSIONS = Sql("""
     CREATE TABLE IF NOT EXISTS $schema (version $int NOT NULL, oldest_reader $int NOT NULL)
 """)
+"""One row, which says what the tables are."""
+
 _READ = Sql("SELECT version, oldest_reader FROM $schema")
 _INSERT = Sql("INSERT INTO $schema (version, oldest_reader) VALUES (?, ?)")
 _UPDATE = Sql("UPDATE $schema SET version = ?, oldest_reader = ?")
 
 
-def upgrade(migrations: Sequence[Migration] = MIGRATIONS) -> Script[int]:
+def upgrade(
+    migrations: Sequence[Migration] = MIGRATIONS,
+    additions: Mapping[int, Sequence[Sql]] | None = None,
+    guard: Sql | None = None,
+) -> Script[int]:
     """Bring the tables to the version of this library; return the version they now have.
 
     Must run in a transaction that excludes other upgrades.
 
+    Args:
+        migrations: How.
+        additions: What the dialect adds to each version.
+        guard: Excludes other upgrades from here on, if the transaction as such does not.
+
     Raises:
         SchemaError: A newer library made the tables such that this one cannot use them.
     """
-    yield _CREATE()
+    yield VERSIONS()
+    if guard is not None:
+        yield guard()
     found: list[tuple[int, int]] = yield _READ()
     version, oldest_reader = found[0] if found else (0, 0)
     latest = migrations[-1]
     if version >= latest.version:
         check(version, oldest_reader, latest.version)
         return version
-    for migration in migrations:
-        if migration.version > version:
-            for statement in migration.statements:
-                yield statement()
+    for statement in statements(version, migrations, additions):
+        yield statement()
     yield (_UPDATE if found else _INSERT)(latest.version, latest.oldest_reader)
     return latest.version
+
+
+def statements(
+    above: int,
+    migrations: Sequence[Migration] = MIGRATIONS,
+    additions: Mapping[int, Sequence[Sql]] | None = None,
+) -> Iterator[Sql]:
+    """Yield what leads from version *above* to the latest, but for the row that says so."""
+    for migration in migrations:
+        if migration.version > above:
+            yield from migration.statements
+            yield from (additions or {}).get(migration.version, ())
+
+
+def noted(above: int, migrations: Sequence[Migration] = MIGRATIONS) -> Sql:
+    """Return the statement that says so, without parameters: for migrations of applications."""
+    version, oldest_reader = migrations[-1].version, migrations[-1].oldest_reader
+    text = _UPDATE.text if above else _INSERT.text
+    return Sql(text.replace("?", str(version), 1).replace("?", str(oldest_reader)))
+
+
+def verify(latest: int = MIGRATIONS[-1].version) -> Script[int]:
+    """Return the version of the tables, which this library must be able to use.
+
+    Raises:
+        SchemaError: It cannot.
+    """
+    found: list[tuple[int, int]] = yield _READ()
+    version, oldest_reader = found[0] if found else (0, 0)
+    if version < latest:
+        raise SchemaError(
+            f"the tables of the queue have schema version {version}, this library needs {latest}: "
+            "let it upgrade them (create_schema=True), or run your migrations"
+        )
+    check(version, oldest_reader, latest)
+    return version
 
 
 def check(version: int, oldest_reader: int, ours: int) -> None:

@@ -19,17 +19,20 @@ class Sql:
 
     Args:
         text: White space in it does not matter.
+        types: The words for the types of the values of a row, if it has ``$rows``.
         **parts: What some of the words stand for in this statement.
 
     Attributes:
+        types: The words for the types of the values of a row.
         lists: Whether some parameters are lists.
         rows: Whether it can take several rows at once, in place of ``$rows``.
     """
 
-    __slots__ = ("lists", "rows", "text")
+    __slots__ = ("lists", "rows", "text", "types")
 
-    def __init__(self, text: str, **parts: str) -> None:
+    def __init__(self, text: str, *, types: str = "", **parts: str) -> None:
         self.text: str = " ".join(Template(text).safe_substitute(parts).split())
+        self.types: list[str] = types.split()
         self.lists: bool = "$among" in self.text
         self.rows: bool = "$rows" in self.text
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 from litestar_queues_core.ids import JobId
 from litestar_queues_core.lifecycle import TRANSITIONS, settled_lane, settled_status
@@ -18,14 +18,18 @@ from litestar_queues_sql.jobs import (
     Waiting,
     finish,
     forget_requests,
-    live_jobs,
+    free_jobs,
     put_back,
 )
 from litestar_queues_sql.rows import DISPATCHED, RUNNING
 from litestar_queues_sql.script import Script, Sql
 
-_REQUESTED = Sql("SELECT job FROM $cancel_request WHERE lease = ?")
-_REQUESTED_OF = Sql("SELECT job FROM $cancel_request WHERE lease = 0 AND job $among")
+_REQUESTED = Sql("""
+    SELECT job FROM $cancel_request AS request WHERE request.lease = ? AND EXISTS (
+        SELECT 1 FROM $job AS one WHERE one.id = request.job AND one.lease = request.lease
+            AND one.cancelling = 1
+    )
+""")
 _PROGRESS = Sql("UPDATE $job SET progress = ? WHERE id = ?")
 _REF = Sql("UPDATE $job SET ref = ? WHERE id = ?")
 _DISPATCH = Sql("""
@@ -48,17 +52,16 @@ class Settling:
 
     Args:
         holder: Whose exchange it is.
-        requested: Held jobs whose cancel was requested.
         now_ms: The clock.
 
     Attributes:
         rejected: (id, delivery) of those whose fence no longer held.
+        busy: (id, delivery) of those whose row somebody else has locked.
         ended: (id, delivery) of those which the cancel rule ended.
     """
 
-    def __init__(self, holder: Holder, requested: Collection[JobId], now_ms: int) -> None:
+    def __init__(self, holder: Holder, now_ms: int) -> None:
         self._holder = holder
-        self._requested = set(requested)
         self._now_ms = now_ms
         self._endings: list[Ending] = []
         self._waiting: list[Waiting] = []
@@ -66,19 +69,18 @@ class Settling:
         self._events: list[Event] = []
         self._follow_ups: list[NewJob] = []
         self.rejected: list[tuple[JobId, int]] = []
+        self.busy: list[tuple[JobId, int]] = []
         self.ended: list[tuple[JobId, int]] = []
 
     def run(self, settlements: Sequence[Settlement]) -> Script[None]:
         """Apply *settlements* in order."""
-        live = yield from live_jobs([one.id for one in settlements])
-        by_token = [one.id for one in settlements if one.kind in _BY_TOKEN]
-        if by_token:
-            rows: list[tuple[JobId]] = yield _REQUESTED_OF(by_token)
-            self._requested.update(job_id for (job_id,) in rows)
+        live, locked = yield from free_jobs([one.id for one in settlements])
         for one in settlements:
             row = live.get(one.id)
             if row is None or not self._fence_holds(row, one):
-                self.rejected.append((one.id, one.delivery))
+                held = locked.get(one.id)
+                busy = held is not None and self._fence_holds(held, one)
+                (self.busy if busy else self.rejected).append((one.id, one.delivery))
                 continue
             if one.kind in _STEPS:
                 self._steps[one.kind].append((row, one))
@@ -88,14 +90,6 @@ class Settling:
             if one.kind is not Kind.PROGRESS:
                 del live[one.id]
         yield from self._write()
-
-    def still_held(self, requested: Sequence[JobId]) -> list[JobId]:
-        """Return those of the jobs with a cancel request that have not been settled."""
-        if not requested:
-            return []
-        gone = {row.id for row in self._moved()}
-        gone.update(row.id for row, _ in self._steps[Kind.DISPATCH])
-        return [job_id for job_id in requested if job_id not in gone]
 
     def _fence_holds(self, row: Live, one: Settlement) -> bool:
         if one.kind not in _BY_TOKEN:
@@ -110,8 +104,9 @@ class Settling:
         return stands and row.token is not None and row.token == one.token
 
     def _move(self, row: Live, one: Settlement) -> None:
-        requested = row.id in self._requested
-        status = settled_status(one.kind, delay_ms=one.delay_ms, cancel_requested=requested)
+        status = settled_status(
+            one.kind, delay_ms=one.delay_ms, cancel_requested=bool(row.cancelling)
+        )
         errors = row.errors_with(one.failure, worker=self._holder.worker, now_ms=self._now_ms)
         if status.finished:
             self._end(row, one, status, errors)
@@ -158,8 +153,7 @@ class Settling:
         yield from self._write_steps()
         yield from finish(self._endings, self._now_ms)
         yield from put_back(self._waiting, self._now_ms)
-        if self._requested:
-            yield from forget_requests(self._moved(), self._requested)
+        yield from forget_requests(self._moved())
         if self._follow_ups:
             yield from enqueue(self._follow_ups)
         if self._events:
@@ -177,5 +171,5 @@ class Settling:
             yield _DISPATCH.many(
                 [(one.token, self._now_ms + one.delay_ms, row.id) for row, one in dispatched]
             )
-            met = [row.id for row, _ in dispatched if row.id in self._requested]
+            met = [row.id for row, _ in dispatched if row.cancelling]
             yield _KEEP_REQUEST.many([(self._holder.lease, job_id) for job_id in met])

@@ -27,6 +27,10 @@ class Signals:
         self._raised: OrderedDict[str, int] = OrderedDict()
         self._told: OrderedDict[frozenset[str], int] = OrderedDict()
 
+    def waiting_for(self, beginning: str) -> list[str]:
+        """Return the topics that begin so and that somebody waits for."""
+        return [topic for topic in self._waiting if topic.startswith(beginning)]
+
     async def wait(self, topics: Collection[str], timeout: float) -> bool:
         """Rest until one of *topics* is raised (true) or the time is over (false)."""
         wanted = frozenset(topic for topic in topics if not topic.startswith("job:"))
@@ -56,6 +60,10 @@ class Signals:
             self._raise(topic)
             if topic.startswith("lane:"):
                 self._raise(ANY_LANE)
+
+    def raise_everything(self) -> None:
+        """Wake all who wait: anything may have been raised."""
+        self.raise_(list(self._waiting))
 
     def _raise(self, topic: str) -> None:
         if not topic.startswith("job:"):

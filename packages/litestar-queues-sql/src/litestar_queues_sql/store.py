@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
+from typing import ClassVar
 
 from litestar_queues_core.errors import SettlementRefused
 from litestar_queues_core.ids import JobId, LeaseId
@@ -48,6 +49,9 @@ class SqlStore:
         database: Runs the scripts; its tables must be there.
     """
 
+    open_ms: ClassVar[int] = 0
+    """How long a transaction may hold back what it wrote while others commit what they wrote."""
+
     def __init__(self, database: Database) -> None:
         self._database = database
         self._rotation = Rotation()
@@ -61,13 +65,17 @@ class SqlStore:
 
     async def _enqueue(self, jobs: Sequence[NewJob]) -> Sequence[Enqueued]:
         try:
-            return await self._database.write(partial(enqueue, jobs))
+            return await self.take_jobs(jobs)
         except DataRefused:
             return [await self._enqueue_alone(job) for job in jobs]
 
+    async def take_jobs(self, jobs: Sequence[NewJob]) -> Sequence[Enqueued]:
+        """Take all *jobs* or none; databases with a faster way have their own."""
+        return await self._database.write(partial(enqueue, jobs))
+
     async def _enqueue_alone(self, job: NewJob) -> Enqueued:
         try:
-            (answer,) = await self._database.write(partial(enqueue, [job]))
+            (answer,) = await self.take_jobs([job])
         except DataRefused as error:
             return Enqueued(id=job.id, created=False, status=None, error=error)
         return answer
@@ -81,12 +89,18 @@ class SqlStore:
     ) -> Exchange:
         """Apply settlements, then claim."""
         try:
-            return await self._database.write(
-                partial(exchange, lease, seq, settlements, wants, self._rotation)
-            )
+            return await self.apply_exchange(lease, seq, settlements, wants)
         except DataRefused as error:
             guilty = [one.id for one in settlements if not await self._can_hold(lease, one)]
             raise SettlementRefused(guilty or None, str(error)) from error
+
+    async def apply_exchange(
+        self, lease: LeaseId, seq: int, settlements: Sequence[Settlement], wants: Wants
+    ) -> Exchange:
+        """Apply all settlements or none; databases with a faster way have their own."""
+        return await self._database.write(
+            partial(exchange, lease, seq, settlements, wants, self._rotation)
+        )
 
     async def _can_hold(self, lease: LeaseId, settlement: Settlement) -> bool:
         try:
@@ -158,7 +172,8 @@ class SqlStore:
         self, filters: Mapping[str, str], *, after: str | None, limit: int
     ) -> tuple[Sequence[Event], str | None]:
         """Return events that match, oldest first."""
-        return await self._database.read(partial(event_log.read, filters, after, limit))
+        script = partial(event_log.read, filters, after, limit, open_ms=self.open_ms)
+        return await self._database.read(script)
 
     async def prune_events(self, *, older_than: float, limit: int) -> int:
         """Remove old events."""

@@ -27,7 +27,6 @@ from litestar_queues_sql.leases import forget_lease
 from litestar_queues_sql.prune import is_prunable, prune
 from litestar_queues_sql.rows import STATUSES
 from litestar_queues_sql.script import NOW, Factory, Script, Sql
-from litestar_queues_sql.settle import requested_of
 
 LEASE_KEPT_MS = 86_400_000
 """A dead lease is remembered so long, and so is that it cannot be opened again."""
@@ -42,7 +41,11 @@ _SURVEY = Sql("""
         (SELECT min(due_ms) FROM $job WHERE status = 1),
         (SELECT min(frees_ms) FROM $unique_key WHERE frees_ms IS NOT NULL)
 """)
-_MARK_DEAD = Sql("UPDATE $lease SET dead = 1 WHERE dead = 0 AND expires_ms < ?")
+_MARK_DEAD = Sql("""
+    UPDATE $lease SET dead = 1 WHERE num IN (
+        SELECT num FROM $lease WHERE dead = 0 AND expires_ms < ? $locked
+    )
+""")
 _OLD = Sql("""
     SELECT num, id FROM $lease WHERE dead = 1 AND expires_ms < ?
         AND NOT EXISTS (SELECT 1 FROM $job WHERE $job.lease = $lease.num)
@@ -115,17 +118,14 @@ def rescue(limit: int) -> Script[Done]:
     for lease, worker in dead:
         rows: list[Any] = yield _HELD(lease, limit - len(moved))
         if rows:
-            requested = yield from requested_of(lease)
             held = [Live._make(row) for row in rows]
-            moved += yield from _give_back(held, set(requested), worker, now_ms)
+            moved += yield from _give_back(held, worker, now_ms)
         if len(moved) >= limit:
             break
     return Done(moved, more=len(moved) >= limit)
 
 
-def _give_back(
-    held: Sequence[Live], requested: set[JobId], worker: str, now_ms: int
-) -> Script[list[Moved]]:
+def _give_back(held: Sequence[Live], worker: str, now_ms: int) -> Script[list[Moved]]:
     endings: list[Ending] = []
     waiting: list[Waiting] = []
     moved: list[Moved] = []
@@ -133,7 +133,7 @@ def _give_back(
         status = rescued_status(
             rescues=row.rescues,
             max_rescues=decode_spec(row.spec).max_rescues,
-            cancel_requested=row.id in requested,
+            cancel_requested=bool(row.cancelling),
         )
         failure = rescue_failure(status, rescues=row.rescues, worker=worker)
         errors = row.errors_with(failure, worker=worker, now_ms=now_ms)
@@ -144,7 +144,7 @@ def _give_back(
         moved.append(_moved(row.id, row.spec, row.lane, Status.RUNNING, status))
     yield from finish(endings, now_ms)
     yield from put_back(waiting, now_ms)
-    yield from forget_requests(held, requested)
+    yield from forget_requests(held)
     return moved
 
 

@@ -6,10 +6,11 @@ import json
 import socket
 import threading
 from collections.abc import Coroutine, Mapping
+from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from litestar_queues_core.context import TaskExecutionContext
-from litestar_queues_core.errors import NoServiceError
+from litestar_queues_core.errors import NoServiceError, TransactionError
 from litestar_queues_core.executors.messages import LENGTHS, Header, pack
 from litestar_queues_core.model import Event, Job
 
@@ -150,3 +151,6 @@ class _Nobody:
 
     async def publish(self, context: TaskExecutionContext, event: Event) -> None:
         raise NotImplementedError
+
+    def transaction(self, context: TaskExecutionContext) -> AbstractAsyncContextManager[Any]:
+        raise TransactionError(NO_SERVICE.format("transaction"))

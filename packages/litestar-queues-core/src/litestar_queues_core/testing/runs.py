@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar
 
 from litestar_queues_core.config import QueueConfig
 from litestar_queues_core.context import TaskExecutionContext
 from litestar_queues_core.dependencies import DependencyProvider
+from litestar_queues_core.errors import TransactionError
 from litestar_queues_core.executors.local import LocalExecutor
 from litestar_queues_core.ids import new_job_id
 from litestar_queues_core.model import Event, Job, Status
@@ -152,3 +154,10 @@ class Silent:
 
     async def publish(self, context: TaskExecutionContext, event: Event) -> None:
         """Nobody has asked."""
+
+    def transaction(self, context: TaskExecutionContext) -> AbstractAsyncContextManager[Any]:
+        """There is none here."""
+        raise TransactionError(
+            "ctx.transaction() needs a worker, which holds the job under a lease: let a Worker run "
+            "the task in this test"
+        )

@@ -95,9 +95,14 @@ class Announcer:
 
     def acknowledged(self, run: Run, *, cancelled: bool) -> None:
         """The store has applied the settlement of *run*, or its cancel rule has."""
-        settlement = run.settlement
-        if settlement is None:
-            return
+        if run.settlement is not None:
+            self._say(run, run.settlement, cancelled=cancelled)
+
+    def completed(self, run: Run, settlement: Settlement) -> None:
+        """The code of *run* has completed its job in a transaction of its own."""
+        self._say(run, settlement, cancelled=False)
+
+    def _say(self, run: Run, settlement: Settlement, *, cancelled: bool) -> None:
         kind = Kind.CANCEL if cancelled else settlement.kind
         if self._publisher.enabled:
             kept = settlement.closing_if_cancelled if cancelled else settlement.closing

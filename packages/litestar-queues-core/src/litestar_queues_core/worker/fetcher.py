@@ -6,6 +6,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from litestar_queues_core.asking import ask, insist, pause
 from litestar_queues_core.errors import (
@@ -15,7 +16,7 @@ from litestar_queues_core.errors import (
     StaleExchange,
     StoreUnavailable,
 )
-from litestar_queues_core.lifecycle import was_applied
+from litestar_queues_core.lifecycle import has_completed, was_applied
 from litestar_queues_core.loop import now
 from litestar_queues_core.protocols import Store
 from litestar_queues_core.settlements import NOTHING, Exchange, Kind, Settlement, Wants
@@ -73,6 +74,7 @@ class Fetcher:
         self._limit = BATCH
         self._remembered: tuple[int, Sequence[Settlement], Wants] | None = None
         self._audited = now()
+        self._doubtful: list[Run] = []
         self.closing: bool = False
         self.asking: bool = False
         self.dry: asyncio.Event = asyncio.Event()
@@ -99,6 +101,7 @@ class Fetcher:
         if answer is None:
             return 0.0
         claimed = self._accept(batch, answer)
+        await self._clear_up()
         if self.closing:
             self.give_back(age=0.0)
             self._holdings.changed.set()
@@ -107,6 +110,7 @@ class Fetcher:
 
     async def _send(self, batch: list[Run], wants: Wants) -> Exchange | None:
         self.asking = True
+        self._holdings.completed.clear()
         try:
             return await self._exchange(batch, wants)
         except BaseException:
@@ -174,7 +178,7 @@ class Fetcher:
         for run in batch:
             if rejected and run.key in rejected:
                 self._holdings.forget(run)
-                self._announcer.rejected(run)
+                self._reject(run)
             elif busy and run.key in busy:
                 self._again_later(run)
             else:
@@ -185,6 +189,24 @@ class Fetcher:
         if answer.next_due_ms is not None:
             self.next_due((answer.next_due_ms - answer.now_ms) / 1000)
         return self._holdings.take(answer.claimed)
+
+    def _reject(self, run: Run) -> None:
+        if run.doubtful is None:
+            self._announcer.rejected(run)
+        else:
+            self._doubtful.append(run)
+
+    async def _clear_up(self) -> None:
+        """Say what became of those that have perhaps completed their jobs themselves."""
+        while self._doubtful:
+            run = self._doubtful.pop()
+            records = await insist(
+                partial(self._store.get, [run.job.id]), what="look-up after a commit"
+            )
+            if run.doubtful is not None and has_completed(records[0], run.doubtful):
+                self._announcer.completed(run, run.doubtful)
+            else:
+                self._announcer.rejected(run)
 
     def stop(self, cancelled: Sequence[str]) -> None:
         """Stop the runs whose cancel was requested."""
@@ -279,6 +301,7 @@ class Fetcher:
         self._audited = now()
         if self._remembered is None:
             return
+        self._holdings.completed.clear()
         try:
             answer = await ask(self._store.exchange(self._lease.id, *self._remembered))
         except (StaleExchange, LeaseLost, StoreUnavailable) as error:
@@ -286,6 +309,8 @@ class Fetcher:
             return
         for job in answer.claimed:
             known = self._holdings.held.get(job.id)
+            if (job.id, job.delivery) in self._holdings.completed:
+                continue
             if known is None or known.job.delivery != job.delivery:
                 logger.warning("job %s is held and not known here; giving it back", job.id)
                 run = Run(job, now())

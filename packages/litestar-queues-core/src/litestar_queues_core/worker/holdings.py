@@ -24,6 +24,8 @@ class Holdings:
         buffer: Claimed, and not started.
         running: Those whose code runs, in the order in which they began.
         outbox: Settled, in the order in which they ended.
+        completed: (id, delivery) of those that have completed themselves while an exchange is in
+            flight, which may still find them held.
         progress: The latest progress of running jobs that the store does not have yet.
         suspect: The suspect that has the process's single place for suspects.
         wake: Set when there is something to tell the store, or room for more.
@@ -39,6 +41,7 @@ class Holdings:
         self.buffer: deque[Run] = deque()
         self.running: dict[Run, None] = {}
         self.outbox: deque[Run] = deque()
+        self.completed: set[tuple[str, int]] = set()
         self.progress: dict[Run, bytes] = {}
         self.suspect: Run | None = None
         self.wake: asyncio.Event = asyncio.Event()
@@ -57,6 +60,8 @@ class Holdings:
         for job in jobs:
             known = self.held.get(job.id)
             if known is not None and known.job.delivery == job.delivery:
+                continue
+            if self.completed and (job.id, job.delivery) in self.completed:
                 continue
             run = self.held[job.id] = Run(job, moment)
             self.taken += 1
@@ -81,7 +86,7 @@ class Holdings:
             self.mean = took if self.mean is None else self.mean + (took - self.mean) / 16
         if self.suspect is run:
             self.suspect = None
-        if run.stopped is not LOST:
+        if run.stopped is not LOST and not run.committed:
             self.outbox.append(run)
         if len(self.outbox) <= 1:
             self.wake.set()
@@ -110,6 +115,11 @@ class Holdings:
             del self.held[run.job.id]
             if self.closing:
                 self.changed.set()
+
+    def complete(self, run: Run) -> None:
+        """Let go of a run whose code has completed its job itself, and may go on."""
+        self.completed.add(run.key)
+        self.forget(run)
 
     def stale(self, age: float) -> list[Run]:
         """Take the jobs out of the buffer that have waited there for *age* seconds."""

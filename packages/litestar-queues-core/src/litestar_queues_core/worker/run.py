@@ -36,6 +36,8 @@ class Run:
         ended: Whether its code has stopped, so that nothing it says counts any more.
         stopped: Why it was asked to stop: the first reason, unless the lease was lost.
         settlement: How it is settled, once decided.
+        committed: Whether its code has settled it, in a transaction of its own.
+        doubtful: How it has settled itself, perhaps: it is not known whether that was committed.
         replaced: Whether that stands in for one that the store has refused.
         events: What it published, if history is kept.
         undelivered: Whether an event was lost that strict delivery would have needed.
@@ -44,7 +46,9 @@ class Run:
     __slots__ = (
         "_reasons",
         "claimed",
+        "committed",
         "context",
+        "doubtful",
         "ended",
         "entered",
         "events",
@@ -70,6 +74,8 @@ class Run:
         self.stopped: Stop | None = None
         self._reasons: list[Stop] | None = None
         self.settlement: Settlement | None = None
+        self.committed: bool = False
+        self.doubtful: Settlement | None = None
         self.replaced: bool = False
         self.events: list[Event] = []
         self.undelivered: bool = False

@@ -8,6 +8,7 @@ import inspect
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from litestar_queues_core.config import AfterJob, WorkerConfig
@@ -27,6 +28,7 @@ from litestar_queues_core.worker.deadlines import Deadlines
 from litestar_queues_core.worker.holdings import Holdings
 from litestar_queues_core.worker.run import Run, Stop
 from litestar_queues_core.worker.settling import completed, put_back, settle, unrecordable
+from litestar_queues_core.worker.transacting import Transacting
 
 logger: logging.Logger = logging.getLogger("litestar_queues.worker")
 
@@ -50,6 +52,7 @@ class Runner:
         announcer: Announcer,
         executors: Mapping[str, Executor],
         *,
+        transacting: Transacting,
         worker: str,
         may_start: Callable[[], bool],
     ) -> None:
@@ -59,6 +62,7 @@ class Runner:
         self._holdings = holdings
         self._announcer = announcer
         self._executors = executors
+        self._transacting = transacting
         self._worker = worker
         self._loop = asyncio.get_running_loop()
         self._deadlines = Deadlines(self._loop)
@@ -142,7 +146,7 @@ class Runner:
             if self._prefaced:
                 await self._before(run, context)
             outcome = await executor.run(run.job, context)
-            if outcome.value is not None or run.undelivered:
+            if outcome.value is not None or run.undelivered or context.completion is not None:
                 outcome = self._checked(run, context, outcome)
         except KeyboardInterrupt:
             raise
@@ -164,6 +168,10 @@ class Runner:
 
     def _checked(self, run: Run, context: TaskExecutionContext, outcome: Outcome) -> Outcome:
         """Encode the result, and see that all was delivered, while it can still fail."""
+        if context.completion is not None:
+            outcome = context.completion.judged(outcome)
+            if run.committed:
+                return outcome
         if not outcome.succeeded:
             return outcome
         if run.undelivered:
@@ -197,16 +205,20 @@ class Runner:
             yield self._config.on_failure
 
     def _conclude(self, run: Run, context: TaskExecutionContext, outcome: Outcome) -> None:
+        if not run.committed:
+            self._decide(run, context, outcome)
+        self._holdings.end(run, self._loop.time())
+        if run.stopped is not None and run.lost and not run.committed:
+            self._announcer.rejected(run)
+        self.start()
+
+    def _decide(self, run: Run, context: TaskExecutionContext, outcome: Outcome) -> None:
         if run.stopped is None and outcome.ending is RETURNED:
             run.settlement = completed(run.job, outcome)
         else:
             run.settlement = self._settled(run, context, outcome)
         if self._announcer.enabled:
             run.settlement = self._announcer.closing(run, run.settlement)
-        self._holdings.end(run, self._loop.time())
-        if run.stopped is not None and run.lost:
-            self._announcer.rejected(run)
-        self.start()
 
     def _settled(self, run: Run, context: TaskExecutionContext, outcome: Outcome) -> Settlement:
         try:
@@ -247,6 +259,10 @@ class Runner:
         except BaseException:  # the task itself may give it up
             run.undelivered = True
             raise
+
+    def transaction(self, context: TaskExecutionContext) -> AbstractAsyncContextManager[Any]:
+        """Open a transaction in which the attempt completes its job."""
+        return self._transacting.open(context)
 
     def _speaking(self, context: TaskExecutionContext) -> Run | None:
         """Return the run of *context*, while its code runs: nothing it says later counts."""

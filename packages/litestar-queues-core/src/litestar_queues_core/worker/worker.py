@@ -30,6 +30,7 @@ from litestar_queues_core.worker.keeper import Lease, close_lease, keeper_of
 from litestar_queues_core.worker.ladder import StopLadder
 from litestar_queues_core.worker.maintenance import MaintenanceService
 from litestar_queues_core.worker.runner import Runner
+from litestar_queues_core.worker.transacting import Transacting
 from litestar_queues_core.worker.watchdog import Watchdog
 
 logger: logging.Logger = logging.getLogger("litestar_queues.worker")
@@ -164,6 +165,7 @@ class Worker:
             self.holdings,
             announcer,
             executors,
+            transacting=Transacting(service, self.holdings, announcer, lambda: self._lease),
             worker=self.name,
             may_start=lambda: self._lease.may_start,
         )

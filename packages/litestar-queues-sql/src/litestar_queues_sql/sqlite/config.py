@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -13,11 +12,8 @@ from typing import Literal, cast
 from litestar_queues_core.config import choice
 from litestar_queues_core.errors import ConfigError
 from litestar_queues_sql.database import PREFIX, Texts
-from litestar_queues_sql.sqlite.database import SQLiteDatabase
 from litestar_queues_sql.sqlite.dialect import SQLITE
-from litestar_queues_sql.sqlite.store import SQLiteStore
-
-logger: logging.Logger = logging.getLogger("litestar_queues.sqlite")
+from litestar_queues_sql.sqlite.store import SQLiteStore, open_sqlite
 
 VARIABLE = "LITESTAR_QUEUES_SQLITE_PATH"
 DEFAULT = ".litestar-queues/queue.db"
@@ -66,10 +62,5 @@ class SQLiteBackendConfig:
     async def open(self) -> AsyncGenerator[SQLiteStore]:
         """Open the store for as long as the context lasts."""
         path = self.resolve()
-        database = SQLiteDatabase(path, durability=self.durability, prefix=self.prefix)
-        try:
-            await database.start()
-            logger.info("jobs are kept in %s", path)
-            yield SQLiteStore(database)
-        finally:
-            await database.stop()
+        async with open_sqlite(path, durability=self.durability, prefix=self.prefix) as store:
+            yield store

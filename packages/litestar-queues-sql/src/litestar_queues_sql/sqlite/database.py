@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from litestar_queues_core.errors import SchemaError
 from litestar_queues_sql.database import PREFIX, Texts
-from litestar_queues_sql.schema import MIGRATIONS, Migration, upgrade
+from litestar_queues_sql.schema import MIGRATIONS, Migration, upgrade, verify
 from litestar_queues_sql.script import Factory
 from litestar_queues_sql.signals import Signals
 from litestar_queues_sql.sqlite.connection import Clock, Connection
@@ -32,6 +32,7 @@ class SQLiteDatabase:
         path: The file; its directory is made if need be.
         durability: ``"full"`` to wait for the disk at each commit.
         prefix: What the names of the tables begin with.
+        create_schema: Whether to create and upgrade the tables; if not, they must be there.
         migrations: How the tables are made.
 
     Attributes:
@@ -46,6 +47,7 @@ class SQLiteDatabase:
         *,
         durability: str = "normal",
         prefix: str = PREFIX,
+        create_schema: bool = True,
         migrations: Sequence[Migration] = MIGRATIONS,
     ) -> None:
         self.path = path
@@ -53,6 +55,7 @@ class SQLiteDatabase:
         self.signals: Signals = Signals()
         self._durability = durability
         self._migrations = migrations
+        self._create_schema = create_schema
         self._texts = Texts(SQLITE, prefix)
         self._origin = uuid4().hex
         self._stack = ExitStack()
@@ -105,10 +108,21 @@ class SQLiteDatabase:
     def _prepare(self) -> Connection:
         prepare(self.path)
         connection = self.connect()
-        (outcome,) = connection.write([partial(upgrade, self._migrations)]).outcomes
+        if self._create_schema:
+            (outcome,) = connection.write([partial(upgrade, self._migrations)]).outcomes
+        else:
+            (outcome,) = connection.read([partial(verify, self._migrations[-1].version)]).outcomes
         if outcome.error is None:
             return connection
         connection.close()
         if isinstance(outcome.error, SchemaError):
-            raise SchemaError(f"{self.path}: {outcome.error}") from outcome.error
+            raise self._schema_error(outcome.error) from outcome.error
         raise outcome.error
+
+    def _schema_error(self, error: SchemaError) -> SchemaError:
+        if isinstance(error.__cause__, sqlite3.Error):
+            return SchemaError(
+                f"{self.path} lacks tables of the queue ({error.__cause__}): let the library make "
+                "them (create_schema=True), or run your migrations"
+            )
+        return SchemaError(f"{self.path}: {error}")

@@ -16,7 +16,11 @@ SQLITE = Dialect(
         "clustered": "WITHOUT ROWID",
         "among": "IN (SELECT value FROM json_each(?))",
         "skip": "ON CONFLICT DO NOTHING",
+        "string": "TEXT",
         "locked": "",
+        "lock": "",
+        "update": "",
+        "share": "",
         "place": "rowid",
     },
 )

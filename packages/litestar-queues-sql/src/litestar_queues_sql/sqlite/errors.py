@@ -43,7 +43,8 @@ _DAMAGE = {
     sqlite3.SQLITE_NOTADB: "is not a SQLite database",
 }
 ELSEWHERE = (
-    "name a file that can be written: SQLiteBackendConfig(path=...) or LITESTAR_QUEUES_SQLITE_PATH"
+    "name a file that can be written: SQLiteBackendConfig(path=...), LITESTAR_QUEUES_SQLITE_PATH, "
+    "or the database of your own configuration"
 )
 
 

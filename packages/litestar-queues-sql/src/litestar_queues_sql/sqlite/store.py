@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Collection, Generator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Collection, Generator
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -12,10 +13,13 @@ from typing import TypeVar
 from litestar_queues_core.ids import LeaseId
 from litestar_queues_core.settlements import Maintenance, MaintenancePolicy, Renewal
 from litestar_queues_sql import leases
+from litestar_queues_sql.database import PREFIX
 from litestar_queues_sql.script import Factory, Raise, Script
 from litestar_queues_sql.sqlite.connection import Connection
 from litestar_queues_sql.sqlite.database import SQLiteDatabase
 from litestar_queues_sql.store import SqlStore
+
+logger: logging.Logger = logging.getLogger("litestar_queues.sqlite")
 
 T = TypeVar("T")
 
@@ -65,6 +69,29 @@ class SQLiteStore(SqlStore):
     def shift_clock(self, delta_ms: int) -> None:
         """Move the clock of this store, for tests."""
         self._sqlite.clock.offset_ms += delta_ms
+
+
+@asynccontextmanager
+async def open_sqlite(
+    path: Path, *, durability: str = "normal", prefix: str = PREFIX, create_schema: bool = True
+) -> AsyncGenerator[SQLiteStore]:
+    """Open a store for as long as the context lasts.
+
+    Args:
+        path: The file, as an absolute path.
+        durability: ``"full"`` to wait for the disk at each commit.
+        prefix: What the names of the tables begin with.
+        create_schema: Whether to create and upgrade the tables; if not, they must be there.
+    """
+    database = SQLiteDatabase(
+        path, durability=durability, prefix=prefix, create_schema=create_schema
+    )
+    try:
+        await database.start()
+        logger.info("jobs are kept in %s", path)
+        yield SQLiteStore(database)
+    finally:
+        await database.stop()
 
 
 class SQLiteKeeper:

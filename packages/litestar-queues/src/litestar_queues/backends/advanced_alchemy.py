@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import Any
-
 from litestar_queues_core.errors import adapter
 
 with adapter("advanced_alchemy"):
-    AdvancedAlchemyBackendConfig: type[Any] = import_module(
-        "litestar_queues_advanced_alchemy"
-    ).AdvancedAlchemyBackendConfig
+    from litestar_queues_advanced_alchemy import AdvancedAlchemyBackendConfig, queue_tables
 
-__all__ = ["AdvancedAlchemyBackendConfig"]
+__all__ = ["AdvancedAlchemyBackendConfig", "queue_tables"]

@@ -10,16 +10,20 @@ from litestar_queues_core.testing.chaos.disk import SmallDisk
 from litestar_queues_core.testing.chaos.proxy import Proxy
 from litestar_queues_core.testing.chaos.targets import (
     ChaosTarget,
+    Ledger,
     SupportsDisk,
+    SupportsLedger,
     SupportsProxy,
     SupportsServer,
 )
 
 __all__ = [
     "ChaosTarget",
+    "Ledger",
     "Proxy",
     "SmallDisk",
     "SupportsDisk",
+    "SupportsLedger",
     "SupportsProxy",
     "SupportsServer",
 ]

@@ -11,7 +11,9 @@ from litestar_queues_core.model import AttemptRecord, Job, Status
 from litestar_queues_core.requests import decode_result
 from litestar_queues_core.serializer import JsonSerializer
 from litestar_queues_core.testing.chaos.evidence import Evidence, Run
+from litestar_queues_core.testing.chaos.ledger import BOOK, disagreements
 from litestar_queues_core.testing.chaos.notes import What
+from litestar_queues_core.testing.chaos.targets import Ledger
 from litestar_queues_core.testing.chaos.work import work
 from litestar_queues_core.testing.chaos.worker import NAME
 
@@ -26,6 +28,8 @@ class Figures:
         enqueued: Jobs whose producer was told that they are kept.
         unanswered: Jobs that were kept though their producer never heard of it.
         completed: Jobs whose record says completed.
+        booked: How many of them have completed themselves, with data of an application.
+        ledger: Disagreements of that data with the jobs.
         lost: Acknowledged jobs that the store does not know.
         stuck: Jobs that have not ended.
         ended_otherwise: Jobs that ended in another way than by completing.
@@ -44,6 +48,8 @@ class Figures:
     enqueued: int = 0
     unanswered: int = 0
     completed: int = 0
+    booked: int = 0
+    ledger: int = 0
     lost: int = 0
     stuck: int = 0
     ended_otherwise: int = 0
@@ -65,6 +71,7 @@ PROMISES = {
     "ended_otherwise": "every job completes",
     "settled_twice": "one recorded ending per attempt",
     "wrong_result": "the result is that of the delivery which ended the job",
+    "ledger": "jobs and data are committed together, or neither is",
     "started_twice": "a delivery is run once",
     "unexplained": "a job is run again for a reason",
     "overlaps": "while a lease lives, nobody else runs its jobs",
@@ -79,15 +86,22 @@ class Audit:
         evidence: What was seen.
         records: What the store says of each job.
         keeper: Whether a blocked event loop must not lose the lease.
+        ledger: What an application has committed along with jobs, if there is one.
     """
 
     def __init__(
-        self, evidence: Evidence, records: Mapping[str, Job | None], *, keeper: bool
+        self,
+        evidence: Evidence,
+        records: Mapping[str, Job | None],
+        *,
+        keeper: bool,
+        ledger: Ledger | None = None,
     ) -> None:
         self.figures = Figures(enqueued=len(evidence.acknowledged))
         self._evidence = evidence
         self._records = records
         self._keeper = keeper
+        self._ledger = ledger
 
     def run(self) -> Figures:
         """Count."""
@@ -98,6 +112,9 @@ class Audit:
             else:
                 self._look(record)
         self._look_at_keys()
+        if self._ledger is not None:
+            for what in disagreements(self._ledger, self._records):
+                self._object("ledger", what)
         return self.figures
 
     def _object(self, promise: str, what: str) -> None:
@@ -125,7 +142,10 @@ class Audit:
     def _look_at_result(self, job: Job) -> None:
         result = decode_result(work, job.details.result, JsonSerializer())
         returned = {run.delivery for run in self._evidence.runs[job.id] if run.how is What.RETURNED}
-        if result != job.delivery or job.delivery not in returned:
+        booked = job.task == BOOK
+        self.figures.booked += booked
+        # What has completed itself may be killed before it returns.
+        if result != job.delivery or not (booked or job.delivery in returned):
             self._object(
                 "wrong_result",
                 f"job {job.id} ended by delivery {job.delivery} has the result {result}; "

@@ -55,7 +55,7 @@ class Report:
         rows = [
             ("enqueued", figures.enqueued, "acknowledged to their producers"),
             ("unanswered", figures.unanswered, "kept, and their producers never heard of it"),
-            ("completed", figures.completed, ""),
+            ("completed", figures.completed, f"{figures.booked} together with data"),
             *(
                 (name, getattr(figures, name), f"must be 0: {what}")
                 for name, what in PROMISES.items()

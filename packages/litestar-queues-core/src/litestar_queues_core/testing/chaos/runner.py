@@ -26,7 +26,9 @@ from litestar_queues_core.testing.chaos.proxy import Proxy
 from litestar_queues_core.testing.chaos.report import Report
 from litestar_queues_core.testing.chaos.settings import DATA, Settings
 from litestar_queues_core.testing.chaos.targets import (
+    Ledger,
     SupportsDisk,
+    SupportsLedger,
     SupportsProxy,
     SupportsServer,
     make_target,
@@ -35,6 +37,7 @@ from litestar_queues_core.testing.chaos.work import notes_of
 
 LOOKS = 0.2
 PAGE = 500
+WARM_UP = 60.0
 UNFINISHED = JobQuery(status=tuple(status for status in Status if not status.finished), limit=PAGE)
 
 Tell = Callable[[str], None]
@@ -102,13 +105,15 @@ class Runner:
                 settings.through = proxy.address
             settings.write(self._workspace)
             async with target.config(DATA).open():  # whatever has to be made is made once
-                pass
+                if isinstance(target, SupportsLedger):
+                    await asyncio.to_thread(target.make_ledger)
             yield proxy
 
     async def _let_things_go_wrong(self, fleet: Fleet, faults: Faults) -> None:
         settings = self._settings
         fleet.staff("worker", settings.workers)
         fleet.staff("producer", settings.producers)
+        await self._let_all_start(fleet)
         planned = plan(
             self._faults, seconds=settings.seconds, lease=settings.lease, seed=settings.seed
         )
@@ -123,6 +128,16 @@ class Runner:
         finally:
             happening.cancel()
             await asyncio.gather(happening, return_exceptions=True)
+
+    async def _let_all_start(self, fleet: Fleet) -> None:
+        """Wait until everybody is at work: faults that hit none but who starts show little."""
+        until, evidence = time.monotonic() + WARM_UP, self._evidence
+        while len(evidence.ready) < self._settings.workers or not evidence.acknowledged:
+            if time.monotonic() > until:
+                break
+            await asyncio.sleep(LOOKS)
+            fleet.check()
+            self._read("starting")
 
     async def _let_things_settle(self, fleet: Fleet) -> float | None:
         """Stop the producers, wait until every job has ended, then stop the workers."""
@@ -154,13 +169,17 @@ class Runner:
     async def _report(self, fleet: Fleet, faults: Faults, settled_after: float | None) -> Report:
         self._read("counting")
         self._evidence.close(faults.windows, fleet.deaths)
+        ledger: Ledger | None = None
+        if isinstance(self._target, SupportsLedger):
+            ledger = await asyncio.to_thread(self._target.read_ledger)
+            self._evidence.unknown.update(ledger.ordered)
         async with self._target.config(DATA).open() as store:
             records = await _records(store, self._evidence.jobs)
             keeper = isinstance(store, SupportsKeeper)
         own = Counter(str(death.code) for death in fleet.deaths.values() if not death.wanted)
         return Report(
             settings=self._settings,
-            figures=Audit(self._evidence, records, keeper=keeper).run(),
+            figures=Audit(self._evidence, records, keeper=keeper, ledger=ledger).run(),
             faults=dict(faults.counts),
             skipped=self._skipped,
             deaths=dict(own),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Protocol, cast, runtime_checkable
+from typing import Any, NamedTuple, Protocol, cast, runtime_checkable
 
 from litestar_queues_core.errors import ConfigError
 from litestar_queues_core.protocols import BackendConfig
@@ -83,6 +84,41 @@ class SupportsDisk(Protocol):
 
     def free_disk(self) -> None:
         """Let there be room again."""
+        ...
+
+
+class Ledger(NamedTuple):
+    """What an application has committed.
+
+    Attributes:
+        ordered: Jobs that were enqueued with an entry.
+        completed: Jobs that were completed with an entry.
+        counter: What has been counted along with the entries of the latter.
+    """
+
+    ordered: Sequence[str]
+    completed: Sequence[str]
+    counter: int
+
+
+@runtime_checkable
+class SupportsLedger(Protocol):
+    """A target with a ledger of an application in the store's database."""
+
+    def make_ledger(self) -> None:
+        """Make it, empty, once the server runs; blocks."""
+        ...
+
+    def transaction(self) -> AbstractAsyncContextManager[Any]:
+        """Open a session of the application with a transaction that commits at the end."""
+        ...
+
+    async def enter(self, session: Any, what: str, job: str) -> None:
+        """Enter that a job was ``ordered`` or ``completed``, and count the latter."""
+        ...
+
+    def read_ledger(self) -> Ledger:
+        """Return what has been committed; blocks."""
         ...
 
 

@@ -17,9 +17,10 @@ from litestar_queues_core.registry import Registry
 from litestar_queues_core.retry import RetryPolicy
 from litestar_queues_core.service import QueueService
 from litestar_queues_core.task import AsyncTask
+from litestar_queues_core.testing.chaos.ledger import make_book
 from litestar_queues_core.testing.chaos.notes import ExpectedError, Notebook, What
 from litestar_queues_core.testing.chaos.settings import DATA
-from litestar_queues_core.testing.chaos.targets import ChaosTarget
+from litestar_queues_core.testing.chaos.targets import ChaosTarget, SupportsLedger
 
 NOTES = "notes"
 KEYS = 5
@@ -81,6 +82,8 @@ def make_service(target: ChaosTarget, notebook: Notebook) -> QueueService:
     """Return the service of one process, not opened."""
     registry = Registry()
     registry.add(work)
+    if isinstance(target, SupportsLedger):
+        registry.add(make_book(target))
     events = QueueEventConfig(enabled=True, sink=AnnouncementNotes(notebook))
     return QueueService(
         QueueConfig(queue_backend=target.config(DATA), event_config=events), registry=registry

@@ -1,0 +1,114 @@
+"""Connections of an engine of SQLAlchemy, as its driver has them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Generator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from typing import Any
+
+from sqlalchemy import PoolProxiedConnection
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.util import greenlet_spawn
+
+from litestar_queues_advanced_alchemy.drivers import Driver
+from litestar_queues_core.errors import ConfigError
+from litestar_queues_sql.driver import Connection, ListeningConnection
+
+
+class EngineConnections:
+    """See :class:`litestar_queues_sql.driver.Connections`.
+
+    Args:
+        engine: The engine.
+        driver: Its driver.
+        notify: Whether notifications are heard, or the DSN of a way past the pooler.
+    """
+
+    def __init__(self, engine: AsyncEngine, driver: Driver, *, notify: bool | str) -> None:
+        self.refusals: tuple[type[BaseException], ...] = driver.refusals
+        self._engine = engine
+        self._driver = driver
+        self._notify = notify
+
+    async def open(self) -> ListeningConnection:
+        """Open a connection beside the pool, with the settings of the engine."""
+        with self._connecting():
+            raw = await greenlet_spawn(_connect, self._engine)
+        connection = self._driver.wrap(raw)
+        try:
+            await self._driver.autocommit(raw, True)
+        except BaseException:
+            connection.discard()
+            raise
+        return connection
+
+    @asynccontextmanager
+    async def lend(self) -> AsyncGenerator[Connection]:
+        """Lend a connection of the pool."""
+        async with AsyncExitStack() as stack:
+            with self._connecting():
+                borrowed = await stack.enter_async_context(self._engine.connect())
+                raw = await self._take(borrowed)
+            connection = self._driver.wrap(raw)
+            try:
+                yield connection
+            finally:
+                if connection.closed:
+                    await borrowed.invalidate()
+                else:
+                    await self._driver.autocommit(raw, False)
+
+    async def _take(self, borrowed: AsyncConnection) -> Any:
+        """Return the driver's connection, fit for statements that commit by themselves."""
+        while True:
+            proxied = await borrowed.get_raw_connection()
+            raw: Any = proxied.driver_connection
+            if not self._driver.wrap(raw).closed:
+                break
+            await borrowed.invalidate()
+        if self._driver.in_transaction(raw):  # something listens to the pool, and has looked
+            await greenlet_spawn(_connection(proxied).commit)
+        await self._driver.autocommit(raw, True)
+        return raw
+
+    @contextmanager
+    def _connecting(self) -> Generator[None]:
+        """Let errors of the driver through as it has raised them, or say what is misconfigured."""
+        try:
+            yield
+        except Exception as error:
+            found = error.orig if isinstance(error, DBAPIError) else error
+            if not isinstance(found, Exception):
+                raise
+            if any(
+                isinstance(one, Exception) and self._driver.misconfigured(one)
+                for one in (found, found.__cause__)
+            ):
+                raise ConfigError(
+                    f"{self._engine.dialect.driver} cannot connect as the engine is configured: "
+                    f"{found}"
+                ) from found
+            raise found from found.__cause__
+
+    async def open_listening(self) -> ListeningConnection | None:
+        """Open a connection that reaches the server itself."""
+        if isinstance(self._notify, str):
+            return await self._driver.connect(self._notify)
+        return await self.open() if self._notify else None
+
+
+def _connect(engine: AsyncEngine) -> Any:
+    """Connect as the pool does, with all that listens to it; then take leave of the pool.
+
+    A pool that is made anew has no connections yet, which could belong to another event loop.
+    """
+    proxied = engine.sync_engine.pool.recreate().connect()
+    raw: Any = proxied.driver_connection
+    proxied.detach()
+    _connection(proxied).commit()  # what listeners have begun
+    return raw
+
+
+def _connection(proxied: PoolProxiedConnection) -> Any:
+    return proxied.dbapi_connection

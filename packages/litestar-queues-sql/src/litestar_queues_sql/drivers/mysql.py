@@ -1,0 +1,131 @@
+"""A connection of aiomysql or asyncmy, which are alike.
+
+Both put values into the text of a statement themselves; so do we, in a way that no setting of the
+application or of the server has a say in: whatever is not plain ASCII goes as hexadecimal digits.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+from litestar_queues_sql.driver import Row
+
+_PLAIN = re.compile(r"[ !#-&(-\[\]-~]*")
+"""Printable ASCII without quotes and backslashes."""
+_TEXTS = frozenset({253, 254})
+"""What columns of VARBINARY say they are; those of BLOB say something else."""
+
+
+class MySQLConnection:
+    """See :class:`litestar_queues_sql.driver.Connection`.
+
+    Texts have ``?`` for parameters; a list becomes a list in parentheses.  Texts are kept as bytes:
+    what comes from a column of VARBINARY is text.
+
+    Args:
+        raw: The connection of the driver.
+        cursor: The class of its plain cursors.
+    """
+
+    __slots__ = ("_cursor", "_dropped", "raw")
+
+    def __init__(self, raw: Any, cursor: type[Any]) -> None:
+        self.raw = raw
+        self._cursor = cursor
+        self._dropped = False
+
+    @property
+    def closed(self) -> bool:
+        """Whether it can no longer be used."""
+        return self._dropped or not _is_open(self.raw)
+
+    async def fetch(self, text: str, params: Sequence[object]) -> Sequence[Row]:
+        """Execute one statement and return its rows."""
+        async with self.raw.cursor(self._cursor) as cursor:
+            await cursor.execute(filled(text, params))
+            if cursor.description is None:
+                return ()
+            rows: Sequence[Row] = await cursor.fetchall()
+            texts = [n for n, column in enumerate(cursor.description) if column[1] in _TEXTS]
+        return [_decoded(row, texts) for row in rows] if texts else rows
+
+    async def run_many(self, text: str, rows: Sequence[Sequence[object]]) -> None:
+        """Execute one statement for each row."""
+        async with self.raw.cursor(self._cursor) as cursor:
+            for row in rows:
+                await cursor.execute(filled(text, row))
+
+    async def run(self, text: str) -> None:
+        """Execute statements without parameters."""
+        async with self.raw.cursor(self._cursor) as cursor:
+            for statement in text.split(";"):
+                await cursor.execute(statement)
+
+    async def close(self) -> None:
+        """Say farewell to the server."""
+        self._dropped = True
+        await self.raw.ensure_closed()
+
+    def discard(self) -> None:
+        """Cut the connection."""
+        self._dropped = True
+        with suppress(RuntimeError):  # its event loop is gone, and with it the connection
+            self.raw.close()
+
+
+def _is_open(raw: Any) -> bool:
+    """Whether a connection is open, as far as its driver knows."""
+    if hasattr(raw, "closed"):
+        return not raw.closed
+    return bool(raw.connected)
+
+
+def filled(text: str, params: Sequence[object]) -> str:
+    """Return a statement with its values.
+
+    Raises:
+        ValueError: There are more or fewer of them than marks.
+    """
+    parts = text.split("?")
+    if len(parts) != len(params) + 1:
+        raise ValueError(f"{len(parts) - 1} values are wanted, not {len(params)}: {text}")
+    pieces = [parts[0]]
+    for value, part in zip(params, parts[1:], strict=True):
+        pieces += (literal(value), part)
+    return "".join(pieces)
+
+
+def literal(value: object) -> str:
+    """Return a value as it is written in SQL.
+
+    Raises:
+        TypeError: It is of no type that can be written.
+    """
+    match value:
+        case None:
+            return "NULL"
+        case str():
+            return f"'{value}'" if _PLAIN.fullmatch(value) else _hexadecimal(value.encode())
+        case bytes():
+            return _hexadecimal(value)
+        case int():
+            return str(int(value))
+        case list() | tuple():
+            return f"({', '.join(map(literal, value)) or 'NULL'})"  # pyright: ignore
+    raise TypeError(f"MySQL takes no {type(value).__name__}")
+
+
+def _hexadecimal(value: bytes) -> str:
+    return f"x'{value.hex()}'"
+
+
+def _decoded(row: Row, texts: Sequence[int]) -> Row:
+    made = list(row)
+    for place in texts:
+        value = made[place]
+        if isinstance(value, bytes):
+            made[place] = value.decode()
+    return made

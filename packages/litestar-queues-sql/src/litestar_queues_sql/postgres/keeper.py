@@ -1,0 +1,83 @@
+"""Keeping a lease on a connection of its own, from a thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Generator
+from contextlib import contextmanager
+from functools import partial
+from typing import TypeVar
+
+from litestar_queues_core.ids import LeaseId
+from litestar_queues_core.settlements import Renewal
+from litestar_queues_sql import leases
+from litestar_queues_sql.postgres.database import PostgresDatabase
+from litestar_queues_sql.postgres.held import HeldConnection
+from litestar_queues_sql.postgres.notifier import TELL, payloads
+from litestar_queues_sql.script import Factory
+
+T = TypeVar("T")
+
+
+class PostgresKeeper:
+    """Keeps leases, blocking.
+
+    Args:
+        database: The database.
+        channel: Where the topics of closed leases are told, if they are.
+        told: Called with them, on this thread.
+        runner: The event loop of this thread.
+    """
+
+    def __init__(
+        self,
+        database: PostgresDatabase,
+        channel: str | None,
+        told: Callable[[Collection[str]], None],
+        runner: asyncio.Runner,
+    ) -> None:
+        self._database = database
+        self._channel = channel
+        self._told = told
+        self._runner = runner
+        self._held = runner.run(_make(database))
+
+    def renew(self, lease: LeaseId, *, seconds: float) -> Renewal:
+        """Let a lease last from now."""
+        return self._runner.run(self._write(partial(leases.renew, lease, seconds)))
+
+    def close_lease(self, lease: LeaseId) -> None:
+        """End a lease and give its jobs back."""
+        self._runner.run(self._write(partial(leases.close_lease, lease)))
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._runner.run(self._held.close())
+
+    async def _write(self, script: Factory[T]) -> T:
+        result, topics = await self._database.write_on(self._held.lend, script)
+        if topics:
+            self._told(topics)
+            if self._channel is not None:
+                told = (self._channel, list(payloads("keeper", topics)))
+                await self._database.attempt(
+                    self._held.lend, lambda connection: connection.fetch(TELL, told)
+                )
+        return result
+
+
+async def _make(database: PostgresDatabase) -> HeldConnection:
+    return HeldConnection(database.connections.open)
+
+
+@contextmanager
+def keeper(
+    database: PostgresDatabase, channel: str | None, told: Callable[[Collection[str]], None]
+) -> Generator[PostgresKeeper]:
+    """Open a keeper for the calling thread."""
+    with asyncio.Runner() as runner:
+        made = PostgresKeeper(database, channel, told, runner)
+        try:
+            yield made
+        finally:
+            made.close()

@@ -1,0 +1,112 @@
+"""Drivers of SQLSpec as sessions: enqueueing in their transactions, and completing."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, Protocol
+
+from litestar_queues_core.errors import SessionError
+from litestar_queues_sql.driver import Connection
+from litestar_queues_sql.postgres.spares import Spares
+
+MOST = 10
+"""Sessions of our own at a time, where the application has opened no pool."""
+
+
+class Wrapped(Connection, Protocol):
+    """A connection of a driver as one that the store can use."""
+
+    @property
+    def raw(self) -> Any:
+        """The connection of the driver."""
+        ...
+
+
+class AsyncSessions:
+    """See :class:`litestar_queues_sql.sessions.Sessions`; drivers that are used with ``await``.
+
+    Args:
+        config: The configuration of SQLSpec.
+        open_: Opens a connection beside the pool.
+        wrap: Makes a connection of a driver one that the store can use.
+        in_transaction: Whether a transaction is open on such a connection.
+        gone: What a driver raises that has been given back to its pool.
+    """
+
+    def __init__(
+        self,
+        config: Any,
+        open_: Callable[[], Any],
+        wrap: Callable[[Any], Connection],
+        *,
+        in_transaction: Callable[[Any], bool],
+        gone: type[Exception],
+    ) -> None:
+        self.kinds: str = (
+            f"the {config.driver_type.__name__} of SQLSpec with an open transaction: "
+            "`async with driver.transaction():`"
+        )
+        self._config = config
+        self._wrap = wrap
+        self._in_transaction = in_transaction
+        self._gone = gone
+        self._spares: Spares[Wrapped] = Spares(open_, most=MOST)
+
+    def accepts(self, session: object) -> bool:
+        """Return whether it is a driver of this adapter; one derived from it is another's."""
+        kind, ours = type(session), self._config.driver_type
+        return isinstance(session, ours) and kind.__module__.startswith(ours.__module__)
+
+    def blocks(self, session: Any) -> bool:
+        """Its statements are awaited."""
+        return False
+
+    async def connection(self, session: Any) -> Connection:
+        """Return the connection of a driver whose transaction is open."""
+        kind = type(session).__name__
+        try:
+            connection = self._wrap(session.connection)
+            if connection.closed:
+                raise SessionError(f"the connection of the {kind} is closed; open another session")
+            if not self._in_transaction(session.connection):
+                raise SessionError(
+                    f"the {kind} has no open transaction, or none any more: put what belongs "
+                    "together into `async with driver.transaction():`; leave session= out where "
+                    "nothing belongs together"
+                )
+        except self._gone as error:
+            raise SessionError(
+                f"the {kind} was given back to its pool; use it inside its own block ({error})"
+            ) from error
+        return connection
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncGenerator[Any]:
+        """Open a driver with a transaction, on the pool of the application if it has opened it."""
+        async with self._open() as session, session.transaction():
+            yield session
+
+    def _open(self) -> AbstractAsyncContextManager[Any]:
+        pool = self._config.connection_instance
+        return self._own() if pool is None else self._config.provide_session()
+
+    @asynccontextmanager
+    async def _own(self) -> AsyncGenerator[Any]:
+        config = self._config
+        async with self._spares.lend() as connection:
+            try:
+                yield config.driver_type(
+                    connection.raw, config.statement_config, config.driver_features
+                )
+            finally:
+                if not connection.closed and self._in_transaction(connection.raw):
+                    connection.discard()
+
+    def after_commit(self, session: Any, call: Callable[[], None]) -> bool:
+        """There is no such hook."""
+        return False
+
+    async def close(self) -> None:
+        """Close our own connections."""
+        await self._spares.close()

@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable
+
+import pytest
+from advanced_alchemy.config import SQLAlchemyAsyncConfig
+from sqlalchemy.ext.asyncio import AsyncEngine
+from tests.databases.fixtures import (  # noqa: F401
+    bouncer,
+    database,
+    database_of,
+    own_postgres,
+    postgres_of,
+    short,
+)
+from tests.databases.postgres import Database
+
+DRIVERS = ["asyncpg", "psycopg"]
+
+Alchemy = Callable[..., SQLAlchemyAsyncConfig]
+
+
+@pytest.fixture
+async def alchemy() -> AsyncGenerator[Alchemy]:
+    """Makes configurations: ``alchemy(database, "psycopg")``; their engines are disposed of."""
+    engines: list[AsyncEngine] = []
+
+    def make(database: Database, driver: str = "asyncpg", **settings: object) -> object:  # noqa: F811
+        url = database.url.replace("postgresql:", f"postgresql+{driver}:")
+        config = SQLAlchemyAsyncConfig(connection_string=url, **settings)  # type: ignore[arg-type]
+        engines.append(config.get_engine())
+        return config
+
+    yield make  # type: ignore[misc]
+    for engine in engines:
+        await engine.dispose()

@@ -1,0 +1,36 @@
+"""Real processes on real servers; both are killed, and the network between them fails."""
+
+from __future__ import annotations
+
+import pytest
+from tests.databases import pgbouncer
+from tests.sql.test_chaos import chaos
+
+pytestmark = pytest.mark.timeout(240)
+
+FAULTS = ("block", "cut", "delay", "drop", "hole", "kill", "server", "stop")
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "PostgresTarget",
+        pytest.param("OldestTarget", marks=pytest.mark.service),
+        pytest.param("PooledTarget", marks=pytest.mark.service),
+    ],
+)
+def test_nothing_is_lost_or_stuck_or_settled_twice(target: str) -> None:
+    if target == "PooledTarget" and not pgbouncer.binary():
+        pytest.skip("there is no pgbouncer on the path")
+    report = chaos(
+        *(f"tests.databases.targets:{target}", "--seconds", "15"),
+        *("--faults", ",".join(FAULTS)),
+    )
+
+    figures = report["figures"]
+    assert report["kept"], figures["broken"]
+    assert not report["skipped"]
+    assert set(report["faults"]) <= set(FAULTS)
+    assert figures["booked"] > 5
+    assert figures["completed"] == figures["enqueued"] + figures["unanswered"] > 20
+    assert report["settled_after"] < 60
