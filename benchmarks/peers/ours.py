@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from litestar_queues_redis import RedisBackendConfig
-
 from litestar_queues_core import QueueConfig, QueueService, task
+from litestar_queues_redis import RedisBackendConfig
 from peers.counting import URL, done
 
 config = QueueConfig(queue_backend=RedisBackendConfig(url=URL))
