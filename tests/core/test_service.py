@@ -16,7 +16,6 @@ from litestar_queues_core import (
     JobQuery,
     KeyConflictError,
     MissingAbilityError,
-    MissingAdapterError,
     NoServiceError,
     NotInTaskError,
     PayloadTooLargeError,
@@ -368,7 +367,7 @@ def test_outside_a_task_there_is_no_context() -> None:
     ("config", "error", "message"),
     [
         (QueueConfig(), ConfigError, r"queue_backend must be given: 'memory', or one of those"),
-        (QueueConfig(queue_backend="sqlspec"), MissingAdapterError, "the 'sqlspec' adapter is not"),
+        (QueueConfig(queue_backend="sqlspec"), ConfigError, r"SQLSpecBackendConfig\(\.\.\.\)"),
         (
             QueueConfig(queue_backend="mongo"),
             UnknownBackendError,

@@ -149,7 +149,8 @@ def test_a_directory_that_cannot_be_made_is_a_message(litestar_queues: CommandLi
     shown = litestar_queues.complaint("status", code=2)
 
     assert "cannot make the directory" in shown
-    assert "SQLiteBackendConfig(path=...) or LITESTAR_QUEUES_SQLITE_PATH" in shown
+    assert "SQLiteBackendConfig(path=...)" in shown
+    assert "LITESTAR_QUEUES_SQLITE_PATH" in shown
 
 
 def test_a_schema_from_the_future_is_a_message(litestar_queues: CommandLine) -> None:

@@ -21,7 +21,7 @@ def backend_of(config: QueueConfig) -> BackendConfig:
     """Return the queue backend that *config* names or holds.
 
     Raises:
-        ConfigError: It names none.
+        ConfigError: It names none, or one that needs settings.
         UnknownBackendError: Nothing of that name is installed.
         MissingAdapterError: It is one of ours, and is not installed.
     """
@@ -32,8 +32,19 @@ def backend_of(config: QueueConfig) -> BackendConfig:
             f"or one of those installed here: {', '.join(installed(BACKENDS))}"
         )
     if isinstance(backend, str):
-        return cast(BackendConfig, load_backend(backend)())
+        return _by_name(backend)
     return backend
+
+
+def _by_name(name: str) -> BackendConfig:
+    make = load_backend(name)
+    try:
+        return cast(BackendConfig, make())
+    except TypeError as error:
+        raise ConfigError(
+            f"the queue backend {name!r} cannot be had by its name alone ({error}); "
+            f"write queue_backend={make.__name__}(...)"
+        ) from error
 
 
 def executor_name(choice: str | ExecutionConfig) -> str:
