@@ -43,7 +43,9 @@ _SURVEY = Sql("""
 """)
 _MARK_DEAD = Sql("""
     UPDATE $lease SET dead = 1 WHERE num IN (
-        SELECT num FROM $lease WHERE dead = 0 AND expires_ms < ? $locked
+        SELECT num FROM (
+            SELECT num FROM $lease WHERE dead = 0 AND expires_ms < ? $locked
+        ) AS late
     )
 """)
 _OLD = Sql("""

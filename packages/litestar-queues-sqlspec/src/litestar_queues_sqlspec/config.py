@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from litestar_queues_core.config import choice
 from litestar_queues_sql.database import PREFIX, Texts
+from litestar_queues_sql.mysql import open_mysql
 from litestar_queues_sql.postgres import open_postgres
 from litestar_queues_sql.sqlite import open_sqlite
 from litestar_queues_sql.store import SqlStore
@@ -52,9 +53,13 @@ class SQLSpecBackendConfig:
 
     def open(self) -> AbstractAsyncContextManager[SqlStore]:
         """Open the store for as long as the context lasts."""
-        if adapter_of(self.config).system == "sqlite":
-            return self._open_sqlite()
-        return self._open_postgres()
+        match adapter_of(self.config).system:
+            case "sqlite":
+                return self._open_sqlite()
+            case "mysql":
+                return self._open_mysql()
+            case "postgres":
+                return self._open_postgres()
 
     def _open_sqlite(self) -> AbstractAsyncContextManager[SqlStore]:
         return open_sqlite(
@@ -63,6 +68,19 @@ class SQLSpecBackendConfig:
             prefix=self.prefix,
             create_schema=self.create_schema,
         )
+
+    @asynccontextmanager
+    async def _open_mysql(self) -> AsyncGenerator[SqlStore]:
+        from litestar_queues_sqlspec.mysql import MySQLConnections  # noqa: PLC0415
+
+        connections = MySQLConnections(self.config, adapter_of(self.config).name)
+        try:
+            async with open_mysql(
+                connections, prefix=self.prefix, create_schema=self.create_schema
+            ) as store:
+                yield store
+        finally:
+            await connections.close()
 
     @asynccontextmanager
     async def _open_postgres(self) -> AsyncGenerator[SqlStore]:

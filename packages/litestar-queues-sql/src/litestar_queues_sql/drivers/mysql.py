@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
 from litestar_queues_sql.driver import Row
 
@@ -114,7 +114,8 @@ def literal(value: object) -> str:
         case int():
             return str(int(value))
         case list() | tuple():
-            return f"({', '.join(map(literal, value)) or 'NULL'})"  # pyright: ignore
+            values = cast("Sequence[object]", value)
+            return f"({', '.join(map(literal, values)) or 'NULL'})"
     raise TypeError(f"MySQL takes no {type(value).__name__}")
 
 
