@@ -175,10 +175,11 @@ class PostgresTarget(Target):
         raw = await config.create_connection()
         try:
             driver = config.driver_type(raw, config.statement_config, config.driver_features)
-            async with driver.transaction():
-                yield driver
+            await driver.begin()
+            yield driver
+            await driver.commit()
         finally:
-            raw.terminate()
+            raw.terminate()  # rolled back by the server, which a silent network keeps from us
 
     async def enter(self, session: AsyncpgDriver, what: str, job: str) -> None:
         await session.execute("INSERT INTO ledger VALUES ($1, $2)", what, job)
