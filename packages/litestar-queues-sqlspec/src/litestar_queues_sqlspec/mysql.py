@@ -11,7 +11,7 @@ from litestar_queues_core.errors import ConfigError
 from litestar_queues_sql.drivers.mysql import MySQLConnection
 from litestar_queues_sql.postgres.spares import Spares
 
-_OURS = "SET SESSION innodb_lock_wait_timeout = 5"
+OURS = "SET SESSION innodb_lock_wait_timeout = 5"
 
 
 class MySQLConnections:
@@ -42,7 +42,7 @@ class MySQLConnections:
         connection = MySQLConnection(raw, self._cursor)
         try:
             await raw.autocommit(True)
-            await connection.run(_OURS)
+            await connection.run(OURS)
         except BaseException:
             connection.discard()
             raise

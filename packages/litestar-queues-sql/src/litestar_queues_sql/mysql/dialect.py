@@ -46,6 +46,15 @@ _OVERRIDES = {
 """Tables are made one by one, and each is there at once: so whoever died in between can go on.
 A derived table cannot refer to others, so the numbers of waiting jobs have no cap."""
 
+_PRIMARY = "FORCE INDEX (PRIMARY)"
+_BY_KEY = (
+    (r"\bFROM (\w+(?:job|unique_key)) WHERE (id|name) IN", rf"FROM \1 {_PRIMARY} WHERE \2 IN"),
+    (r"^DELETE FROM (\w+) FORCE", r"DELETE FROM \1 USING \1 FORCE"),
+    (r"^UPDATE (\w+job) (SET .* WHERE id IN)", rf"UPDATE \1 {_PRIMARY} \2"),
+)
+"""The planner reads a small table as a whole rather than by many keys, and would then lock all of
+it, or wait for whoever has locked a part."""
+
 _ROW = r"\((?:\?, )*\?\)"
 _ROWS = re.compile(rf"AS \(VALUES ({_ROW}(?:, {_ROW})*)\)")
 _SKIP = "ON CONFLICT DO NOTHING"
@@ -57,6 +66,8 @@ def spoken(text: str) -> str:
     if text.startswith("CREATE TABLE"):
         columns = text.removeprefix("CREATE TABLE ").removeprefix("IF NOT EXISTS ")
         return f"CREATE TABLE IF NOT EXISTS {columns} ENGINE = InnoDB"
+    for pattern, replacement in _BY_KEY:
+        text = re.sub(pattern, replacement, text)
     text = _ROWS.sub(lambda found: f"AS ({_selected(found[1])})", text)
     if _SKIP in text:
         first = _FIRST_COLUMN.search(text)
@@ -89,6 +100,9 @@ MYSQL = Dialect(
         "update": "FOR UPDATE",
         "share": "LOCK IN SHARE MODE",
         "place": "id",
+        "by_ready": "FORCE INDEX (ready)",
+        "by_due": "FORCE INDEX (due)",
+        "by_expiry": "FORCE INDEX (expiry)",
     },
     overrides=_OVERRIDES,
     marks=spoken,

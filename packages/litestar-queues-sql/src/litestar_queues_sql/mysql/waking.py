@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Generator
 from contextlib import contextmanager, suppress
 from uuid import uuid4
 
@@ -83,7 +83,7 @@ class Waker:
             self._stirred.set()
 
     @contextmanager
-    def watching(self) -> Iterator[None]:
+    def watching(self) -> Generator[None]:
         """Look for what others raise in this block."""
         self._watchers += 1
         self._watched.set()
