@@ -139,7 +139,8 @@ async def test_a_key_in_an_open_transaction_is_busy(
     asyncmy: SQLSpecBackendConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "litestar_queues_sqlspec.mysql.OURS", "SET SESSION innodb_lock_wait_timeout = 1"
+        "litestar_queues_sqlspec.mysql.OURS",
+        "SET SESSION innodb_lock_wait_timeout = 1",
     )
     raw = await asyncmy.config.create_connection()
     async with asyncmy.open() as store:

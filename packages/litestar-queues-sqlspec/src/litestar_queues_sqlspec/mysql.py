@@ -11,7 +11,8 @@ from litestar_queues_core.errors import ConfigError
 from litestar_queues_sql.drivers.mysql import MySQLConnection
 from litestar_queues_sql.postgres.spares import Spares
 
-OURS = "SET SESSION innodb_lock_wait_timeout = 5"
+OURS = "SET SESSION innodb_lock_wait_timeout = 5, sql_notes = 0"
+"""Some drivers turn the notes of the server into warnings of Python."""
 
 
 class MySQLConnections:

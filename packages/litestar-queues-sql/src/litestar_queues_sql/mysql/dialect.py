@@ -40,7 +40,7 @@ _OVERRIDES = {
     _KEYS_INDEX: _NOTHING,
     _LEASE: _LEASE.text.replace("about $text", "about $bytes"),
     _ANSWER: _ANSWER.text.replace("lists $text", "lists $bytes"),
-    _STATE: _STATE.text.replace("INSERT", "INSERT IGNORE"),
+    _STATE: f"{_STATE.text} ON DUPLICATE KEY UPDATE name = name",
     COUNT_READY: "SELECT lane, count(*) FROM $job WHERE status = 0 AND ? > 0 GROUP BY lane",
 }
 """Tables are made one by one, and each is there at once: so whoever died in between can go on.

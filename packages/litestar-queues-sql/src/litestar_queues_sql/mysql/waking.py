@@ -30,10 +30,7 @@ PATIENCE = 1.0
 KEPT = 1000
 
 _MARKS = Sql("SELECT topic, origin, raised FROM $signal")
-_MARK = Sql("""
-    INSERT INTO $signal (topic, origin, raised) $rows
-    ON DUPLICATE KEY UPDATE origin = VALUES(origin), raised = VALUES(raised)
-""")
+_MARK = Sql("REPLACE INTO $signal (topic, origin, raised) $rows")
 
 
 class Waker:
