@@ -175,8 +175,12 @@ def chaos(session: nox.Session) -> None:
     """Kill workers, stop them and fill the disk for a long time, and count what is lost."""
     install(session, "test")
     session.run("python", "tests/chaos/kill.py")
-    run = ["--store=sqlite", "--faults=kill,stop,block,disk", "--seconds=480", "--verbose"]
-    session.run("python", "-m", "litestar_queues_core.testing.chaos", *run, *session.posargs)
+    for store, faults in (
+        ("sqlite", "kill,stop,block,disk"),
+        ("tests.databases.targets:PostgresTarget", "kill,stop,block,server,delay,cut,hole,drop"),
+    ):
+        run = [f"--store={store}", f"--faults={faults}", "--seconds=480", "--verbose"]
+        session.run("python", "-m", "litestar_queues_core.testing.chaos", *run, *session.posargs)
 
 
 @nox.session
