@@ -12,7 +12,12 @@ from litestar_queues_core.abilities import require
 from litestar_queues_core.asking import CALL_DEADLINE, ask, insist
 from litestar_queues_core.completion import Completion, to_the_end
 from litestar_queues_core.context import TaskExecutionContext
-from litestar_queues_core.errors import LeaseLost, QueueError, TransactionError
+from litestar_queues_core.errors import (
+    LeaseLost,
+    QueueError,
+    StoreUnavailable,
+    TransactionError,
+)
 from litestar_queues_core.ids import LeaseId
 from litestar_queues_core.lifecycle import has_completed
 from litestar_queues_core.protocols import SupportsTransactions
@@ -25,6 +30,7 @@ from litestar_queues_core.worker.run import Run, Stop
 
 logger: logging.Logger = logging.getLogger("litestar_queues.worker")
 
+BEGIN = 30.0
 LOOK_UP = 10.0
 
 
@@ -86,7 +92,7 @@ class Transacting:
         lease = self._lease().id
         try:
             opened = store.transaction()
-            session = await ask(opened.__aenter__())
+            session = await _begin(opened)
             block = Block(run, completion, lease, store, opened, session)
             try:
                 yield session
@@ -189,6 +195,18 @@ class Transacting:
         run.took = self._now() - run.started
         self._holdings.complete(run)
         self._announcer.completed(run, settlement)
+
+
+async def _begin(opened: AbstractAsyncContextManager[Any]) -> Any:
+    """Open the transaction; the pool of the application may be busy for a while."""
+    try:
+        async with asyncio.timeout(BEGIN):
+            return await ask(opened.__aenter__(), deadline=2 * BEGIN)
+    except TimeoutError as error:
+        raise StoreUnavailable(
+            f"no session could be had within {BEGIN:g} s: the application's pool may be exhausted; "
+            "it needs as many connections as the worker runs such jobs at a time"
+        ) from error
 
 
 async def _roll_back(opened: AbstractAsyncContextManager[Any], error: BaseException) -> None:
