@@ -17,7 +17,7 @@ from litestar_queues_core import (
 from litestar_queues_sqlspec import SQLSpecBackendConfig
 
 database = AsyncpgConfig(connection_config={"dsn": os.environ["DATABASE_URL"]})
-config = QueueConfig(queue_backend=SQLSpecBackendConfig(config=database))
+config = QueueConfig(queue_backend=SQLSpecBackendConfig(config=database, create_schema=True))
 
 
 @task(retries=3)

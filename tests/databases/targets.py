@@ -147,6 +147,7 @@ class PostgresTarget(Target):
             prefix=prefix,
             relaxed_commit=self.relaxed,
             notify=not self.pooled,
+            create_schema=True,
         )
 
     def _sqlspec(self, host: str, port: int, database: str) -> AsyncpgConfig:
@@ -245,7 +246,9 @@ class MariaTarget(Target):
 
         user = CHILD if self.child else mariadb.APP
         where = {"host": host, "port": port, "user": user, "database": database}
-        return SQLSpecBackendConfig(config=AsyncmyConfig(connection_config=where), prefix=prefix)
+        return SQLSpecBackendConfig(
+            config=AsyncmyConfig(connection_config=where), prefix=prefix, create_schema=True
+        )
 
     def start(self) -> None:
         super().start()

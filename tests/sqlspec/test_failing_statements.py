@@ -64,7 +64,7 @@ async def opened(
 
     monkeypatch.setattr(Doomed, "database", database, raising=False)
     monkeypatch.setattr(AsyncSessions, "connection", connection)
-    async with SQLSpecBackendConfig(config=counter.config).open() as store:
+    async with SQLSpecBackendConfig(config=counter.config, create_schema=True).open() as store:
         yield store
 
 

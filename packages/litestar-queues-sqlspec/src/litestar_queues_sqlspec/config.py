@@ -25,7 +25,8 @@ class SQLSpecBackendConfig:
     Attributes:
         config: The configuration.  Its pool is used if the application has opened it, and never
             closed.
-        create_schema: Whether the tables are created and upgraded when the store is opened.
+        create_schema: Whether the tables are created and upgraded when the store is opened: for
+            development and tests.  Without, they come with your migrations.
         prefix: What the names of the tables begin with.
         relaxed_commit: Whether claims and settlements may be lost when the *server* crashes: the
             jobs of its last moments run again.  What was enqueued is never lost.
@@ -37,7 +38,7 @@ class SQLSpecBackendConfig:
     """
 
     config: Any
-    create_schema: bool = True
+    create_schema: bool = False
     prefix: str = PREFIX
     relaxed_commit: bool = False
     notify: bool | str = True
