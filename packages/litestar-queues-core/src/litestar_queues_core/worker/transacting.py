@@ -129,12 +129,9 @@ class Transacting:
 
     async def _commit(self, block: Block, settlement: Settlement) -> None:
         """Settle in the transaction and commit; an unknown outcome is looked up."""
-        progress = self._holdings.progress.pop(block.run, None)
         try:
-            await self._settle(block, settlement, progress)
+            await self._settle(block, settlement)
         except BaseException as error:
-            if progress is not None:
-                self._holdings.progress.setdefault(block.run, progress)
             await _roll_back(block.opened, error)
             raise
         try:
@@ -146,9 +143,10 @@ class Transacting:
                 raise
         self._committed(block, settlement)
 
-    async def _settle(self, block: Block, settlement: Settlement, progress: bytes | None) -> None:
+    async def _settle(self, block: Block, settlement: Settlement) -> None:
         steps = [settlement]
-        if progress is not None:
+        progress = block.run.progress
+        if progress is not None:  # also if an exchange has it: it may find the job locked by us
             fence = (settlement.id, settlement.delivery)
             steps.insert(0, Settlement(*fence, kind=Kind.PROGRESS, value=progress))
         try:
@@ -193,6 +191,7 @@ class Transacting:
         run = block.run
         run.committed = block.completion.committed = True
         run.took = self._now() - run.started
+        self._holdings.progress.pop(run, None)
         self._holdings.complete(run)
         self._announcer.completed(run, settlement)
 
