@@ -40,6 +40,7 @@ END_TO_END = [
 HISTORIES = "--ignore=tests/histories"  # they say nothing about how the code was installed
 CHAOS = {  # what befalls which store
     "sqlite": "kill,stop,block,disk",
+    "tests.databases.targets:PostgresTarget": "kill,stop,block,server,delay,cut,hole,drop",
     "tests.resp.targets:ValkeyTarget": "cut,delay,drop,hole,kill,server,stop",
     "tests.resp.targets:RedisTarget": "cut,delay,drop,hole,kill,server,stop",
 }

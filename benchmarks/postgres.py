@@ -71,7 +71,7 @@ def server(*options: str) -> Iterator[PostgresServer]:
 def config_of(url: str) -> QueueConfig:
     """Return the configuration of a queue in a database."""
     database = AsyncpgConfig(connection_config={"dsn": url})
-    return QueueConfig(queue_backend=SQLSpecBackendConfig(config=database))
+    return QueueConfig(queue_backend=SQLSpecBackendConfig(config=database, create_schema=True))
 
 
 class Spy:

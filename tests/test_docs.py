@@ -14,6 +14,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
+from tests.databases.fixtures import database, database_of, postgres_of  # noqa: F401
+from tests.databases.postgres import Database
 
 import litestar_queues
 import litestar_queues_core
@@ -28,7 +30,11 @@ from litestar_queues_core.worker.watchdog import STALLED
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES = sorted(DOCS.glob("*.md"))
 EXAMPLES = sorted(DOCS.glob("examples/*.py"))
-PROGRAMS = [path for path in EXAMPLES if path.stem not in {"getting_started_litestar", "shop"}]
+PROGRAMS = [
+    path
+    for path in EXAMPLES
+    if path.stem not in {"getting_started_litestar", "shop", "transactions"}
+]
 
 # Importing Litestar imports Advanced Alchemy where it is installed; SQLAlchemy 2.1 frowns at that.
 STRICT = ["-W", "error", "-W", "ignore:The declarative_mixin decorator:DeprecationWarning"]
@@ -48,13 +54,18 @@ def environment(folder: Path) -> dict[str, str]:
 
 
 def run(
-    arguments: Sequence[str | Path], folder: Path, *, code: int = 0, timeout: float = 120
+    arguments: Sequence[str | Path],
+    folder: Path,
+    *,
+    code: int = 0,
+    timeout: float = 120,
+    **variables: str,
 ) -> subprocess.CompletedProcess[str]:
     """Run Python in *folder* and expect it to end with *code*."""
     done = subprocess.run(
         [sys.executable, *arguments],
         cwd=folder,
-        env=environment(folder),
+        env=environment(folder) | variables,
         capture_output=True,
         text=True,
         timeout=timeout,
@@ -82,6 +93,14 @@ def test_an_example_runs(program: Path, tmp_path: Path) -> None:
     done = run([*STRICT, program], tmp_path)
 
     assert "Exception ignored" not in done.stderr
+
+
+def test_orders_and_their_jobs_share_transactions(database: Database, tmp_path: Path) -> None:  # noqa: F811
+    program = DOCS / "examples/transactions.py"
+
+    done = run([*STRICT, program], tmp_path, DATABASE_URL=database.url)
+
+    assert done.stdout == "we do not take that many\npacked\npacked\n"
 
 
 def test_every_example_is_shown() -> None:

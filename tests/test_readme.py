@@ -140,11 +140,11 @@ def test_what_the_quickstart_installs_is_there() -> None:
 
 
 def test_backends_are_called_ready_when_they_are() -> None:
-    ready = re.findall(r"^\| (\w+).*\| ready \|$", README, re.MULTILINE)
+    ready = re.findall(r"^\| ([\w ]+?)(?::.*)? \|.*\| ready \|$", README, re.MULTILINE)
     found = entry_points(group="litestar_queues.backends")
     ours = {point.name for point in found if point.dist and "litestar-queues" in point.dist.name}
 
-    assert {name.lower() for name in ready} == ours
+    assert {name.lower().replace(" ", "_") for name in ready} == ours
 
 
 def test_every_link_leads_somewhere() -> None:

@@ -24,6 +24,7 @@ from litestar_queues_core import (
     QueueEventConfig,
     QueueService,
     ResultExpired,
+    SessionError,
     Status,
     TaskModuleError,
     UnknownBackendError,
@@ -143,6 +144,65 @@ async def test_a_job_of_an_open_transaction_is_not_announced() -> None:
 
     assert [job.id for job in session] == [first.id, second.id]
     assert [event.job_id for event in sink.events] == [alone.id]
+
+
+async def test_a_session_is_given_in_any_of_the_ways_that_options_are() -> None:
+    @task
+    async def send() -> None: ...
+
+    @task
+    async def own(session: str) -> None: ...
+
+    session: list[NewJob] = []
+    async with QueueService(QueueConfig(queue_backend=TransactionalBackend())) as service:
+        results = [
+            await service.enqueue(send, session=session),
+            await service.enqueue(send.using(session=session)),
+            await send.enqueue(session=session),  # type: ignore[call-arg]
+            await service.enqueue(own.using(session=session), session="the task's"),
+            *await service.enqueue_many([send.call()] * 2, session=session),
+            *await service.enqueue_many([send.using(session=session).call()] * 2),
+            *await asyncio.to_thread(sync_enqueues, service, send, session),
+        ]
+        assert not (await service.count()).counts
+
+        with pytest.raises(SessionError, match="a batch is written through one session"):
+            await service.enqueue_many([send.call(), send.using(session=session).call()])
+
+    assert [job.id for job in session] == [result.id for result in results]
+    assert session[3].payload == b'1{"session":"the task\'s"}'
+
+
+def sync_enqueues(service: QueueService, send: Any, session: object) -> list[Any]:
+    return [
+        service.sync.enqueue(send, session=session),
+        service.sync.enqueue(send.using(session=session)),
+        *service.sync.enqueue_many([send.call()], session=session),
+        *service.sync.enqueue_many([send.using(session=session).call()]),
+    ]
+
+
+async def test_a_session_of_another_kind_is_refused_with_what_is_accepted() -> None:
+    @task
+    async def send() -> None: ...
+
+    async with QueueService(QueueConfig(queue_backend=TransactionalBackend())) as service:
+        for wrong in ({}, "session", object()):
+            with pytest.raises(SessionError, match=r"TransactionalStore cannot .* it takes a list"):
+                await service.enqueue(send, session=wrong)
+            with pytest.raises(SessionError, match=r"session=builtins\."):
+                await asyncio.to_thread(service.sync.enqueue, send, session=wrong)
+
+
+async def test_a_blocking_enqueue_needs_an_open_service() -> None:
+    @task
+    async def send() -> None: ...
+
+    service = QueueService(QueueConfig(queue_backend=TransactionalBackend()))
+    with pytest.raises(NoServiceError, match="is not open"):
+        service.sync.enqueue(send, session=[])
+    with pytest.raises(NoServiceError, match="is not open"):
+        service.sync.enqueue_many([send.call()], session=[])
 
 
 async def test_arguments_beyond_the_limit_are_refused_with_the_fix() -> None:

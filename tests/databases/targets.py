@@ -147,6 +147,7 @@ class PostgresTarget(Target):
             prefix=prefix,
             relaxed_commit=self.relaxed,
             notify=not self.pooled,
+            create_schema=True,
         )
 
     def _sqlspec(self, host: str, port: int, database: str) -> AsyncpgConfig:
@@ -175,10 +176,11 @@ class PostgresTarget(Target):
         raw = await config.create_connection()
         try:
             driver = config.driver_type(raw, config.statement_config, config.driver_features)
-            async with driver.transaction():
-                yield driver
+            await driver.begin()
+            yield driver
+            await driver.commit()
         finally:
-            raw.terminate()
+            raw.terminate()  # rolled back by the server, which a silent network keeps from us
 
     async def enter(self, session: AsyncpgDriver, what: str, job: str) -> None:
         await session.execute("INSERT INTO ledger VALUES ($1, $2)", what, job)
@@ -244,7 +246,9 @@ class MariaTarget(Target):
 
         user = CHILD if self.child else mariadb.APP
         where = {"host": host, "port": port, "user": user, "database": database}
-        return SQLSpecBackendConfig(config=AsyncmyConfig(connection_config=where), prefix=prefix)
+        return SQLSpecBackendConfig(
+            config=AsyncmyConfig(connection_config=where), prefix=prefix, create_schema=True
+        )
 
     def start(self) -> None:
         super().start()

@@ -27,7 +27,7 @@ def _matrix() -> Iterator[object]:
 @pytest.fixture(params=list(_matrix()))
 def fresh(request: pytest.FixtureRequest, database_of: DatabaseOf) -> SQLSpecBackendConfig:
     driver, version = request.param
-    return SQLSpecBackendConfig(config=POSTGRES[driver](database_of(version)))
+    return SQLSpecBackendConfig(config=POSTGRES[driver](database_of(version)), create_schema=True)
 
 
 class TestPostgresStore(StoreConformance):

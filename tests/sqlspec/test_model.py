@@ -27,7 +27,9 @@ def fresh(database: Database) -> Fresh:
     async def open_() -> AsyncGenerator[PostgresStore]:
         config = AsyncpgConfig(connection_config={"dsn": database.url})
         prefix = f"q{next(numbers)}_"
-        async with SQLSpecBackendConfig(config=config, prefix=prefix, notify=False).open() as store:
+        async with SQLSpecBackendConfig(
+            config=config, prefix=prefix, notify=False, create_schema=True
+        ).open() as store:
             yield store
 
     return open_

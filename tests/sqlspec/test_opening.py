@@ -24,7 +24,8 @@ SCHEMA = f"{PREFIX}schema"
 
 def config_of(dsn: str, **fields: Any) -> SQLSpecBackendConfig:
     return SQLSpecBackendConfig(
-        config=AsyncpgConfig(connection_config={"dsn": dsn, "timeout": 5}), **fields
+        config=AsyncpgConfig(connection_config={"dsn": dsn, "timeout": 5}),
+        **{"create_schema": True, **fields},
     )
 
 
@@ -175,7 +176,9 @@ async def test_the_pool_of_the_application_is_used_and_stays_open(database: Data
     pool = await config.create_pool()
     before = len(database.connections())
 
-    async with SQLSpecBackendConfig(config=config, notify=False).open() as store:
+    async with SQLSpecBackendConfig(
+        config=config, notify=False, create_schema=True
+    ).open() as store:
         await store.count()
         during = len(database.connections())
 
@@ -189,7 +192,7 @@ async def test_the_pool_of_the_application_is_used_and_stays_open(database: Data
 async def test_without_a_pool_none_is_opened(database: Database) -> None:
     config = AsyncpgConfig(connection_config={"dsn": database.url})
 
-    async with SQLSpecBackendConfig(config=config).open() as store:
+    async with SQLSpecBackendConfig(config=config, create_schema=True).open() as store:
         await store.enqueue([make_job()])
         await (await Claimer(store).open()).claim()
         await asyncio.gather(*(store.count() for _ in range(10)))
@@ -204,7 +207,9 @@ async def test_an_exhausted_pool_is_said_to_be_so(
 ) -> None:
     config = AsyncpgConfig(connection_config={"dsn": database.url, "min_size": 1, "max_size": 1})
     pool = await config.create_pool()
-    async with SQLSpecBackendConfig(config=config, notify=False).open() as store:
+    async with SQLSpecBackendConfig(
+        config=config, notify=False, create_schema=True
+    ).open() as store:
         monkeypatch.setattr("litestar_queues_sql.server.DEADLINE", 0.2)
         async with pool.acquire():
             with pytest.raises(StoreUnavailable, match="pool may be exhausted"):

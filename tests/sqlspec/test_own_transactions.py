@@ -56,7 +56,7 @@ async def place(database: Database) -> AsyncGenerator[Place]:
         outcomes.append(outcome)
 
     settings = QueueConfig(
-        queue_backend=SQLSpecBackendConfig(config=config),
+        queue_backend=SQLSpecBackendConfig(config=config, create_schema=True),
         event_config=QueueEventConfig(enabled=True, sink=sink),
     )
     async with QueueService(settings) as service, Worker(service, after_job=after, grace=0.2):
@@ -431,7 +431,7 @@ async def test_a_shutdown_in_the_block_gives_the_job_back(database: Database) ->
             inside.set()
             await asyncio.sleep(60)
 
-    settings = QueueConfig(queue_backend=SQLSpecBackendConfig(config=config))
+    settings = QueueConfig(queue_backend=SQLSpecBackendConfig(config=config, create_schema=True))
     async with QueueService(settings) as service:
         async with Worker(service, grace=0.1):
             result = await service.enqueue(work)

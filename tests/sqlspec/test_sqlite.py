@@ -79,7 +79,7 @@ async def test_the_file_may_be_given_as_an_address(tmp_path: Path) -> None:
     [
         (":memory:", "in memory"),
         ("file:one?mode=memory&cache=shared", "in memory"),
-        ("file:/tmp/one.db?immutable=1", "parameters"),
+        ("file:one.db?immutable=1", "parameters"),
     ],
 )
 @pytest.mark.parametrize("adapter", SQLITE)

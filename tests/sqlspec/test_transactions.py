@@ -55,5 +55,7 @@ class TestAsyncpgTransactions(Transactions):
 
     @pytest.fixture
     async def store(self, application: Counter) -> AsyncGenerator[PostgresStore]:
-        async with SQLSpecBackendConfig(config=application.config).open() as store:
+        async with SQLSpecBackendConfig(
+            config=application.config, create_schema=True
+        ).open() as store:
             yield store

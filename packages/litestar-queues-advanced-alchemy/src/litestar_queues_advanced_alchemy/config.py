@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
-from weakref import WeakSet
 
 from advanced_alchemy.base import metadata_registry
-from advanced_alchemy.config import SQLAlchemyAsyncConfig, SQLAlchemySyncConfig
-from sqlalchemy import URL, Table, make_url
-from sqlalchemy.exc import ArgumentError
-from sqlalchemy.ext.asyncio import AsyncEngine
+from advanced_alchemy.config import SQLAlchemyAsyncConfig
+from sqlalchemy import Table
 
-from litestar_queues_advanced_alchemy.drivers import SUPPORTED, kind_of
+from litestar_queues_advanced_alchemy.drivers import check_driver, driver_of
 from litestar_queues_advanced_alchemy.engine import EngineConnections
+from litestar_queues_advanced_alchemy.looking import driver_name, engine_of, path_of, url_of
 from litestar_queues_advanced_alchemy.sessions import AlchemySessions
+from litestar_queues_advanced_alchemy.systems import System, system_of
 from litestar_queues_advanced_alchemy.tables import queue_tables
 from litestar_queues_core.errors import ConfigError
 from litestar_queues_sql.database import PREFIX, Texts
-from litestar_queues_sql.postgres import PostgresStore, open_postgres
-from litestar_queues_sql.postgres.dialect import POSTGRES
-
-_HERE = "AdvancedAlchemyBackendConfig.config"
+from litestar_queues_sql.mysql import open_mysql
+from litestar_queues_sql.postgres import open_postgres
+from litestar_queues_sql.sqlite import open_sqlite
+from litestar_queues_sql.store import SqlStore
 
 
 @dataclass(kw_only=True, slots=True)
@@ -43,6 +41,7 @@ class AdvancedAlchemyBackendConfig:
             jobs of its last moments run again.  What was enqueued is never lost.
         notify: Whether to listen for notifications and to send them.  Without, idle workers look
             for work at intervals.  A text is the DSN to listen with, past a pooler of transactions.
+            PostgreSQL only, as is ``relaxed_commit``.
     """
 
     config: SQLAlchemyAsyncConfig
@@ -52,81 +51,62 @@ class AdvancedAlchemyBackendConfig:
     notify: bool | str = True
 
     def __post_init__(self) -> None:
-        Texts(POSTGRES, self.prefix)
-        kind_of(driver_name(self.config))
+        system = self._system()
+        Texts(system.dialect, self.prefix)
+        if isinstance(self.notify, str) and system.kind != "postgresql":
+            raise ConfigError(
+                f"AdvancedAlchemyBackendConfig.notify takes no DSN for {system.name}, which has no "
+                "notifications"
+            )
         self._tables()
 
-    @asynccontextmanager
-    async def open(self) -> AsyncGenerator[PostgresStore]:
+    def open(self) -> AbstractAsyncContextManager[SqlStore]:
         """Open the store for as long as the context lasts."""
-        driver = kind_of(driver_name(self.config))()
+        match self._system().kind:
+            case "sqlite":
+                return open_sqlite(
+                    path_of(url_of(self.config)),
+                    prefix=self.prefix,
+                    create_schema=self.create_schema,
+                )
+            case "mysql":
+                return self._open_mysql()
+            case _:
+                return self._open_postgres()
+
+    @asynccontextmanager
+    async def _open_mysql(self) -> AsyncGenerator[SqlStore]:
         async with (
-            _engine_of(self.config) as engine,
-            open_postgres(
-                EngineConnections(engine, driver, notify=self.notify),
+            self._connections() as connections,
+            open_mysql(connections, prefix=self.prefix, create_schema=self.create_schema) as store,
+        ):
+            yield store
+
+    @asynccontextmanager
+    async def _open_postgres(self) -> AsyncGenerator[SqlStore]:
+        async with self._connections() as connections:
+            writing = self._tables()["job"].insert()
+            async with open_postgres(
+                connections,
                 prefix=self.prefix,
                 create_schema=self.create_schema,
                 relaxed_commit=self.relaxed_commit,
                 notify=bool(self.notify),
-                sessions=AlchemySessions(self.config, driver, self._tables()["job"].insert()),
-            ) as store,
-        ):
-            yield store
+                sessions=AlchemySessions(self.config, connections.driver, self._system(), writing),
+            ) as store:
+                yield store
+
+    @asynccontextmanager
+    async def _connections(self) -> AsyncGenerator[EngineConnections]:
+        driver = driver_of(driver_name(self.config))
+        async with engine_of(self.config) as engine:
+            yield EngineConnections(engine, driver, notify=self.notify)
+
+    def _system(self) -> System:
+        name = driver_name(self.config)
+        check_driver(name)
+        return system_of(name.partition("+")[0])
 
     def _tables(self) -> Mapping[str, Table]:
-        return queue_tables(metadata_registry.get(self.config.bind_key), prefix=self.prefix)
-
-
-_made: WeakSet[AsyncEngine] = WeakSet()
-"""Engines that no application had made before the queue needed them."""
-
-
-@asynccontextmanager
-async def _engine_of(config: SQLAlchemyAsyncConfig) -> AsyncGenerator[AsyncEngine]:
-    made = config.engine_instance is None
-    engine = config.get_engine()
-    if made:
-        _made.add(engine)
-    try:
-        yield engine
-    finally:
-        if engine in _made:
-            await engine.dispose()
-
-
-def driver_name(config: object) -> str:
-    """Return what SQLAlchemy calls the driver of a configuration: ``postgresql+asyncpg``.
-
-    Raises:
-        ConfigError: It is no configuration of an async engine.
-    """
-    if isinstance(config, SQLAlchemySyncConfig):
-        raise ConfigError(
-            f"{_HERE} is a SQLAlchemySyncConfig, whose engine would block the event loop: give a "
-            f"SQLAlchemyAsyncConfig with a driver such as {SUPPORTED}"
-        )
-    if isinstance(config, AsyncEngine):
-        raise ConfigError(
-            f"{_HERE} is an engine: wrap it, SQLAlchemyAsyncConfig(engine_instance=engine)"
-        )
-    if not isinstance(config, SQLAlchemyAsyncConfig):
-        raise ConfigError(f"{_HERE} must be a SQLAlchemyAsyncConfig(...), not {config!r}")
-    url = _url_of(config)
-    return f"{url.get_backend_name()}+{url.get_driver_name()}"
-
-
-def _url_of(config: SQLAlchemyAsyncConfig) -> URL:
-    engine: Any = config.engine_instance
-    if engine is None:
-        if config.connection_string is None:
-            raise ConfigError(f"{_HERE} has neither a connection_string nor an engine_instance")
-        try:
-            return make_url(config.connection_string)
-        except ArgumentError as error:
-            raise ConfigError(f"{_HERE}.connection_string: {error}") from error
-    if not isinstance(engine, AsyncEngine):
-        raise ConfigError(
-            f"{_HERE}.engine_instance blocks the event loop: make it by create_async_engine"
-        )
-    url: URL = engine.url
-    return url
+        metadata = metadata_registry.get(self.config.bind_key)
+        return queue_tables(metadata, prefix=self.prefix, dialect=self._system().kind)

@@ -3,42 +3,29 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
+from typing import NamedTuple
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import (
-    BigInteger,
     Column,
-    Identity,
     Index,
-    Integer,
-    LargeBinary,
     MetaData,
     PrimaryKeyConstraint,
     Table,
-    Text,
     UniqueConstraint,
     text,
 )
 from sqlalchemy.schema import SchemaItem, conv
-from sqlalchemy.types import TypeEngine
 
+from litestar_queues_advanced_alchemy.systems import System
 from litestar_queues_sql.schema import MIGRATIONS, VERSIONS
 from litestar_queues_sql.script import Sql
 
-MARK = "litestar_queues"
-"""In ``Table.info`` it says that a table is ours, and with which prefix."""
-
-TYPES: Mapping[str, TypeEngine[Any]] = {
-    "id": Text(collation="C"),
-    "text": Text(collation="C"),
-    "int": Integer(),
-    "big": BigInteger(),
-    "serial": BigInteger(),
-    "bytes": LargeBinary(),
-}
-
-_TABLE = re.compile(r"CREATE TABLE (?:IF NOT EXISTS )?\$(?P<table>\w+) \((?P<items>.*)\)[^)]*")
+_TABLE = re.compile(
+    r"CREATE TABLE (?:IF NOT EXISTS )?\$(?P<table>\w+) \((?P<items>.*)\)"
+    r"(?P<clustered> \$clustered)?"
+)
 _INDEX = re.compile(
     r"CREATE INDEX \$\{(?P<table>\w+)\}(?P<name>\w+) ON \$\w+ \((?P<columns>[^)]*)\)"
     r"(?: WHERE (?P<where>.*))?"
@@ -47,16 +34,34 @@ _COLUMN = re.compile(
     r"(?P<name>\w+) \$(?P<type>\w+)(?P<filled> NOT NULL)?(?P<primary> PRIMARY KEY)?"
     r"(?P<unique> UNIQUE)?(?: DEFAULT (?P<default>\d+))?"
 )
-_CONSTRAINT = re.compile(r"(?P<kind>PRIMARY KEY|UNIQUE) \((?P<columns>.*)\)")
+_CONSTRAINT = re.compile(r"(?P<kind>PRIMARY KEY|UNIQUE|KEY (?P<name>\w+)) \((?P<columns>.*)\)")
 _BETWEEN = re.compile(r", (?![^(]*\))")  # a comma that is in no parentheses
-_LONGEST = 63
 
 
-def make_tables(metadata: MetaData, prefix: str, schema: str | None) -> dict[str, Table]:
+class Mark(NamedTuple):
+    """Says that a table is ours."""
+
+    prefix: str
+    system: System
+
+
+_marks: WeakKeyDictionary[Table, Mark] = WeakKeyDictionary()
+"""Not in ``Table.info``, which Alembic writes into migrations."""
+
+
+def mark_of(table: Table) -> Mark | None:
+    """Return the mark of a table, if it is ours."""
+    return _marks.get(table)
+
+
+def make_tables(
+    metadata: MetaData, prefix: str, schema: str | None, system: System
+) -> dict[str, Table]:
     """Make the tables, and return them by their names without the prefix."""
+    mark = Mark(prefix, system)
     return {
-        definition["table"]: _table(definition, metadata, prefix, schema)
-        for definition in _matches(_TABLE)
+        definition["table"]: _table(definition, metadata, schema, mark)
+        for definition in _matches(_TABLE, system)
     }
 
 
@@ -65,70 +70,86 @@ def is_structure(statement: Sql) -> bool:
     return bool(_TABLE.fullmatch(statement.text) or _INDEX.fullmatch(statement.text))
 
 
-def _matches(pattern: re.Pattern[str]) -> Iterator[re.Match[str]]:
+def _matches(pattern: re.Pattern[str], system: System) -> Iterator[re.Match[str]]:
     migrated = [statement for migration in MIGRATIONS for statement in migration.statements]
     for statement in (VERSIONS, *migrated):
-        if found := pattern.fullmatch(statement.text):
+        said = system.dialect.overrides.get(statement, statement.text)
+        if found := pattern.fullmatch(said):
             yield found
 
 
-def _table(definition: re.Match[str], metadata: MetaData, prefix: str, schema: str | None) -> Table:
-    name = definition["table"]
-    whole = prefix + name
+def _table(definition: re.Match[str], metadata: MetaData, schema: str | None, mark: Mark) -> Table:
+    name, system = definition["table"], mark.system
+    whole = mark.prefix + name
     items = [
-        made for item in _BETWEEN.split(definition["items"]) for made in _item(item.strip(), whole)
+        made
+        for item in _BETWEEN.split(definition["items"])
+        for made in _item(item.strip(), whole, system)
     ]
-    indexes = [_index(found, prefix) for found in _matches(_INDEX) if found["table"] == name]
-    return Table(whole, metadata, *items, *indexes, schema=schema, info={MARK: prefix})
+    options = {**system.options, **(system.clustered if definition["clustered"] else {})}
+    numbered = any(isinstance(item, Column) and item.autoincrement is True for item in items)
+    if not numbered:
+        options.pop("sqlite_autoincrement", None)
+    indexes = [
+        _index(found, mark.prefix) for found in _matches(_INDEX, system) if found["table"] == name
+    ]
+    table = Table(whole, metadata, *items, *indexes, schema=schema, **options)
+    _marks[table] = mark
+    return table
 
 
-def _item(item: str, table: str) -> Iterator[SchemaItem]:
+def _item(item: str, table: str, system: System) -> Iterator[SchemaItem]:
     if found := _CONSTRAINT.fullmatch(item):
-        columns = found["columns"].split(", ")
-        yield _key(table, columns) if found["kind"] == "PRIMARY KEY" else _unique(table, columns)
-        return
-    found = _COLUMN.fullmatch(item)
-    if found is None:
+        yield _constraint(found, table, system)
+    elif found := _COLUMN.fullmatch(item):
+        yield from _column(found, table, system)
+    else:
         raise AssertionError(f"{table} has something that is no column: {item}")
+
+
+def _constraint(found: re.Match[str], table: str, system: System) -> SchemaItem:
+    columns = found["columns"].split(", ")
+    if found["name"]:
+        return Index(found["name"], *columns)
+    made = _key if found["kind"] == "PRIMARY KEY" else _unique
+    return made(table, columns, system)
+
+
+def _column(found: re.Match[str], table: str, system: System) -> Iterator[SchemaItem]:
+    name, default = found["name"], found["default"]
     serial = found["type"] == "serial"
-    default = found["default"]
     yield Column(
-        found["name"],
-        TYPES[found["type"]],
-        *[Identity(always=True)] * serial,
+        name,
+        system.types[found["type"]],
+        *(system.serial() if serial else ()),
         nullable=not (found["filled"] or serial),
         autoincrement=serial,
         server_default=None if default is None else text(default),
     )
     if found["primary"] or serial:
-        yield _key(table, [found["name"]])
+        yield _key(table, [name], system)
     if found["unique"]:
-        yield _unique(table, [found["name"]])
+        yield _unique(table, [name], system)
 
 
-def _key(table: str, columns: list[str]) -> PrimaryKeyConstraint:
-    return PrimaryKeyConstraint(*columns, name=conv(_name(table, "", "pkey")))
+def _key(table: str, columns: list[str], system: System) -> PrimaryKeyConstraint:
+    return PrimaryKeyConstraint(*columns, name=_named(system.key_name(table, columns, "pkey")))
 
 
-def _unique(table: str, columns: list[str]) -> UniqueConstraint:
-    return UniqueConstraint(*columns, name=conv(_name(table, "_".join(columns), "key")))
+def _unique(table: str, columns: list[str], system: System) -> UniqueConstraint:
+    return UniqueConstraint(*columns, name=_named(system.key_name(table, columns, "key")))
 
 
-def _name(table: str, columns: str, kind: str) -> str:
-    """Return the name that PostgreSQL gives to a constraint without one."""
-    room = _LONGEST - len(kind) - 1 - bool(columns)
-    while len(table) + len(columns) > room:
-        if len(table) > len(columns):
-            table = table[:-1]
-        else:
-            columns = columns[:-1]
-    return "_".join(part for part in (table, columns, kind) if part)
+def _named(name: str | None) -> conv | None:
+    """Keep a name from the naming convention of the metadata."""
+    return None if name is None else conv(name)
 
 
 def _index(definition: re.Match[str], prefix: str) -> Index:
-    where = definition["where"]
+    where = None if definition["where"] is None else text(definition["where"])
     return Index(
         conv(prefix + definition["table"] + definition["name"]),
         *definition["columns"].split(", "),
-        postgresql_where=None if where is None else text(where),
+        postgresql_where=where,
+        sqlite_where=where,
     )

@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from collections.abc import Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from functools import partial
 from importlib import import_module
-from typing import Any, Protocol
+from typing import Any
 
 from litestar_queues_core.errors import ConfigError, SessionError
 from litestar_queues_sql.driver import Connection, ListeningConnection
 
 
-class Driver(Protocol):
+class Driver(ABC):
     """What differs between drivers.
 
     Attributes:
-        system: The database system.
-        dialect: What SQLAlchemy calls it.
         refusals: See :class:`litestar_queues_sql.driver.Connections`.
     """
 
-    system: str
-    dialect: str
     refusals: tuple[type[BaseException], ...]
 
     @abstractmethod
-    def wrap(self, raw: Any) -> ListeningConnection:
+    def wrap(self, raw: Any) -> Any:
         """Return the driver's connection as one that the store can use."""
         ...
 
@@ -34,10 +31,15 @@ class Driver(Protocol):
         """Return whether a transaction is open on the server."""
         ...
 
-    @abstractmethod
-    async def autocommit(self, raw: Any, on: bool) -> None:
-        """Let each statement commit by itself, or no longer."""
-        ...
+    async def adopt(self, raw: Any) -> None:  # noqa: B027  (some need nothing)
+        """Prepare a connection that is the store's alone; each statement commits by itself."""
+
+    async def borrow(self, raw: Any) -> bool:
+        """Prepare a connection of the pool; return whether that has changed it."""
+        return False
+
+    async def give_back(self, raw: Any) -> None:  # noqa: B027
+        """Undo that."""
 
     @abstractmethod
     def misconfigured(self, error: Exception) -> bool:
@@ -50,12 +52,7 @@ class Driver(Protocol):
         ...
 
 
-class _Postgres(Driver):
-    system = "PostgreSQL"
-    dialect = "postgresql"
-
-
-class _Asyncpg(_Postgres):
+class _Asyncpg(Driver):
     def __init__(self) -> None:
         self._driver: Any = import_module("asyncpg")
         self._module: Any = import_module("litestar_queues_sql.drivers.asyncpg")
@@ -68,9 +65,6 @@ class _Asyncpg(_Postgres):
     def in_transaction(self, raw: Any) -> bool:
         return bool(raw.is_in_transaction())
 
-    async def autocommit(self, raw: Any, on: bool) -> None:
-        """It is never anything else."""
-
     def misconfigured(self, error: Exception) -> bool:
         return bool(self._module.misconfigured(error))
 
@@ -78,7 +72,7 @@ class _Asyncpg(_Postgres):
         return self.wrap(await self._driver.connect(dsn))
 
 
-class _Psycopg(_Postgres):
+class _Psycopg(Driver):
     def __init__(self) -> None:
         self._driver: Any = import_module("psycopg")
         self._module: Any = import_module("litestar_queues_sql.drivers.psycopg")
@@ -92,9 +86,17 @@ class _Psycopg(_Postgres):
         idle: bool = raw.info.transaction_status == self._driver.pq.TransactionStatus.IDLE
         return not idle
 
-    async def autocommit(self, raw: Any, on: bool) -> None:
-        if raw.autocommit is not on:
-            await raw.set_autocommit(on)
+    async def adopt(self, raw: Any) -> None:
+        if not raw.autocommit:
+            await raw.set_autocommit(True)
+
+    async def borrow(self, raw: Any) -> bool:
+        changed = not raw.autocommit
+        await self.adopt(raw)
+        return changed
+
+    async def give_back(self, raw: Any) -> None:
+        await raw.set_autocommit(False)
 
     def misconfigured(self, error: Exception) -> bool:
         return bool(self._module.misconfigured(error))
@@ -129,24 +131,58 @@ def autocommits(session: str) -> SessionError:
     )
 
 
-_DRIVERS: Mapping[str, type[Driver]] = {
+class _MySQL(Driver):
+    """Those of MySQL and MariaDB, which are alike."""
+
+    refusals = ()
+
+    def __init__(self, name: str) -> None:
+        self._cursor: Any = import_module(f"{name}.cursors").Cursor
+        self._module: Any = import_module("litestar_queues_sql.drivers.mysql")
+
+    def wrap(self, raw: Any) -> Any:
+        return self._module.MySQLConnection(raw, self._cursor)
+
+    def in_transaction(self, raw: Any) -> bool:
+        return bool(raw.get_transaction_status())
+
+    async def adopt(self, raw: Any) -> None:
+        await raw.autocommit(True)
+        await self.wrap(raw).run(LOCK_SECONDS)
+
+    def misconfigured(self, error: Exception) -> bool:
+        return isinstance(error, TypeError)
+
+    async def connect(self, dsn: str) -> ListeningConnection:
+        raise ConfigError("notify= takes the DSN of a PostgreSQL server only; leave it out")
+
+
+LOCK_SECONDS = "SET SESSION innodb_lock_wait_timeout = 5"
+
+_DRIVERS: Mapping[str, Callable[[], Driver]] = {
     "postgresql+asyncpg": _Asyncpg,
     "postgresql+psycopg": _Psycopg,
     "postgresql+psycopg_async": _Psycopg,
+    **{f"{system}+asyncmy": partial(_MySQL, "asyncmy") for system in ("mysql", "mariadb")},
+    **{f"{system}+aiomysql": partial(_MySQL, "aiomysql") for system in ("mysql", "mariadb")},
 }
-SUPPORTED = "postgresql+asyncpg and postgresql+psycopg"
+SQLITE = "sqlite+aiosqlite"
+SUPPORTED = ", ".join(name for name in (*_DRIVERS, SQLITE) if not name.endswith("_async"))
 
 
-def kind_of(name: str) -> type[Driver]:
-    """Return the driver that SQLAlchemy calls *name*, such as ``postgresql+asyncpg``.
+def check_driver(name: str) -> None:
+    """Check that the queue works with what SQLAlchemy calls *name*: ``postgresql+asyncpg``.
 
     Raises:
-        ConfigError: It is not among those that are supported.
+        ConfigError: It does not.
     """
-    try:
-        return _DRIVERS[name]
-    except KeyError:
+    if name not in (*_DRIVERS, SQLITE):
         raise ConfigError(
             f"the queue cannot use {name} of SQLAlchemy: it is not supported yet; supported are "
             f"{SUPPORTED}"
-        ) from None
+        )
+
+
+def driver_of(name: str) -> Driver:
+    """Return the driver; its package is imported here."""
+    return _DRIVERS[name]()

@@ -28,16 +28,16 @@ class EngineConnections:
     def __init__(self, engine: AsyncEngine, driver: Driver, *, notify: bool | str) -> None:
         self.refusals: tuple[type[BaseException], ...] = driver.refusals
         self._engine = engine
-        self._driver = driver
+        self.driver = driver
         self._notify = notify
 
     async def open(self) -> ListeningConnection:
         """Open a connection beside the pool, with the settings of the engine."""
         with self._connecting():
             raw = await greenlet_spawn(_connect, self._engine)
-        connection = self._driver.wrap(raw)
+        connection: ListeningConnection = self.driver.wrap(raw)
         try:
-            await self._driver.autocommit(raw, True)
+            await self.driver.adopt(raw)
         except BaseException:
             connection.discard()
             raise
@@ -50,26 +50,26 @@ class EngineConnections:
             with self._connecting():
                 borrowed = await stack.enter_async_context(self._engine.connect())
                 raw = await self._take(borrowed)
-            connection = self._driver.wrap(raw)
+                changed = await self.driver.borrow(raw)
+            connection: Connection = self.driver.wrap(raw)
             try:
                 yield connection
             finally:
                 if connection.closed:
                     await borrowed.invalidate()
-                else:
-                    await self._driver.autocommit(raw, False)
+                elif changed:
+                    await self.driver.give_back(raw)
 
     async def _take(self, borrowed: AsyncConnection) -> Any:
-        """Return the driver's connection, fit for statements that commit by themselves."""
+        """Return the driver's connection, with no transaction open."""
         while True:
             proxied = await borrowed.get_raw_connection()
             raw: Any = proxied.driver_connection
-            if not self._driver.wrap(raw).closed:
+            if not self.driver.wrap(raw).closed:
                 break
             await borrowed.invalidate()
-        if self._driver.in_transaction(raw):  # something listens to the pool, and has looked
+        if self.driver.in_transaction(raw):  # something listens to the pool, and has looked
             await greenlet_spawn(_connection(proxied).commit)
-        await self._driver.autocommit(raw, True)
         return raw
 
     @contextmanager
@@ -82,7 +82,7 @@ class EngineConnections:
             if not isinstance(found, Exception):
                 raise
             if any(
-                isinstance(one, Exception) and self._driver.misconfigured(one)
+                isinstance(one, Exception) and self.driver.misconfigured(one)
                 for one in (found, found.__cause__)
             ):
                 raise ConfigError(
@@ -94,7 +94,7 @@ class EngineConnections:
     async def open_listening(self) -> ListeningConnection | None:
         """Open a connection that reaches the server itself."""
         if isinstance(self._notify, str):
-            return await self._driver.connect(self._notify)
+            return await self.driver.connect(self._notify)
         return await self.open() if self._notify else None
 
 

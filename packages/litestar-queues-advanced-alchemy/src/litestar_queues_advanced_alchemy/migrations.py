@@ -15,9 +15,8 @@ from alembic.operations.ops import UpgradeOps
 from alembic.util import DispatchPriority, PriorityDispatchResult
 from sqlalchemy import Connection, MetaData, Table, event, inspect, text
 
-from litestar_queues_advanced_alchemy.definitions import MARK, is_structure
+from litestar_queues_advanced_alchemy.definitions import is_structure, mark_of
 from litestar_queues_sql.database import Texts
-from litestar_queues_sql.postgres.dialect import POSTGRES
 from litestar_queues_sql.schema import noted, statements
 
 _VERSIONS = "schema"
@@ -62,8 +61,8 @@ def _compare(
 ) -> PriorityDispatchResult:
     """Add the statements for tables that this migration makes or changes."""
     for table in context.sorted_tables:
-        prefix = table.info.get(MARK)
-        if prefix is not None and table.name == prefix + _VERSIONS:
+        mark = mark_of(table)
+        if mark is not None and table.name == mark.prefix + _VERSIONS:
             wanted = list(_wanted(table, _version(context.connection, table)))
             if wanted:
                 operations.ops.append(Statements(wanted))
@@ -82,9 +81,12 @@ def _version(connection: Connection | None, versions: Table) -> int:
 
 def _wanted(versions: Table, above: int) -> Iterator[str]:
     """Yield what leads from a version to ours, but for the structure."""
-    prefix: str = versions.info[MARK]
-    texts = Texts(POSTGRES, prefix)
-    found = list(statements(above, additions=POSTGRES.additions))
+    mark = mark_of(versions)
+    if mark is None:
+        return
+    dialect = mark.system.dialect
+    texts = Texts(dialect, mark.prefix)
+    found = list(statements(above, additions=dialect.additions))
     for statement in found:
         if not is_structure(statement):
             yield texts[statement]

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_scoped_s
 from sqlalchemy.orm import Session, scoped_session
 
 from litestar_queues_advanced_alchemy.drivers import Driver, autocommits, blocking_connection
+from litestar_queues_advanced_alchemy.systems import System
 from litestar_queues_advanced_alchemy.waking import wakes_of
 from litestar_queues_core.errors import SessionError
 from litestar_queues_sql.driver import Connection
@@ -27,11 +28,15 @@ class AlchemySessions:
     Args:
         config: The configuration, which makes sessions.
         driver: The driver of its engine.
+        system: Its database system.
         writing: A statement that writes to the queue: sessions with several databases choose by it.
     """
 
-    def __init__(self, config: SQLAlchemyAsyncConfig, driver: Driver, writing: Insert) -> None:
-        self.kinds: str = f"an AsyncSession or a Session of SQLAlchemy on {driver.system}"
+    def __init__(
+        self, config: SQLAlchemyAsyncConfig, driver: Driver, system: System, writing: Insert
+    ) -> None:
+        self.kinds: str = f"an AsyncSession or a Session of SQLAlchemy on {system.name}"
+        self._system = system
         self._config = config
         self._driver = driver
         self._writing = writing
@@ -45,7 +50,7 @@ class AlchemySessions:
             bind = _sync(session).get_bind(clause=self._writing)
         except UnboundExecutionError:  # said when it is used
             return True
-        return bind.dialect.name == self._driver.dialect
+        return bind.dialect.name == self._system.kind
 
     def blocks(self, session: Any) -> bool:
         """Return whether it is a ``Session``."""
@@ -72,7 +77,8 @@ class AlchemySessions:
             await connection.exec_driver_sql("SELECT 1")  # SQLAlchemy begins with a statement
             if not self._driver.in_transaction(raw):
                 raise autocommits(type(session).__name__)
-        return self._driver.wrap(raw)
+        wrapped: Connection = self._driver.wrap(raw)
+        return wrapped
 
     def _of_blocking(self, session: Session) -> Connection:
         if _flushes(session):

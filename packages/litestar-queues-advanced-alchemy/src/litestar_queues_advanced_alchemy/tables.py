@@ -6,14 +6,19 @@ from collections.abc import Mapping
 
 from sqlalchemy import MetaData, Table
 
-from litestar_queues_advanced_alchemy.definitions import MARK, make_tables
+from litestar_queues_advanced_alchemy.definitions import make_tables, mark_of
 from litestar_queues_advanced_alchemy.migrations import complete
+from litestar_queues_advanced_alchemy.systems import system_of
 from litestar_queues_core.errors import ConfigError
 from litestar_queues_sql.database import PREFIX, TABLES
 
 
 def queue_tables(
-    metadata: MetaData, *, prefix: str = PREFIX, schema: str | None = None
+    metadata: MetaData,
+    *,
+    prefix: str = PREFIX,
+    schema: str | None = None,
+    dialect: str = "postgresql",
 ) -> Mapping[str, Table]:
     """Put the tables of the queue into *metadata*, unless they are there, and return them.
 
@@ -25,6 +30,7 @@ def queue_tables(
         prefix: What their names begin with.
         schema: The database schema they belong to; the ``search_path`` of the application's
             connections must lead to it.
+        dialect: What SQLAlchemy calls the database system: types and indexes differ.
 
     Raises:
         ConfigError: The metadata has a table of that name, which is not the queue's.
@@ -34,13 +40,14 @@ def queue_tables(
         name = table.name.removeprefix(prefix)
         if table.name != prefix + name or name not in TABLES:
             continue
-        if table.info.get(MARK) != prefix:
+        mark = mark_of(table)
+        if mark is None or mark.prefix != prefix:
             raise ConfigError(
                 f"your metadata has a table {table.name!r}, and so has the queue: give yours "
                 "another name, or those of the queue another prefix"
             )
         there[name] = table
     if not there:
-        there = make_tables(metadata, prefix, schema)
+        there = make_tables(metadata, prefix, schema, system_of(dialect))
         complete(metadata, there["schema"])
     return there

@@ -63,7 +63,7 @@ _RUNNING = _page_of(
 _COMPLETED = _page_of("$history", "status = ?", _ENDED)
 _ENDED_OF = _page_of("$history", "status = ? AND status <> 4", _ENDED)
 
-_COUNT_READY = Sql("""
+COUNT_READY = Sql("""
     WITH RECURSIVE ready (lane) AS (
         SELECT (SELECT min(lane) FROM $job WHERE status = 0)
         UNION ALL
@@ -199,7 +199,7 @@ def _fits(query: JobQuery, job: Job) -> bool:
 
 def count() -> Script[QueueCounts]:
     """Count the jobs, up to a cap where that takes time."""
-    ready: list[tuple[str, int]] = yield _COUNT_READY(CAP + 1)
+    ready: list[tuple[str, int]] = yield COUNT_READY(CAP + 1)
     counts = _Counts()
     for lane, value in ready:
         counts.add(queue_of(lane), Status.PENDING, min(value, CAP), exact=value <= CAP)

@@ -17,7 +17,7 @@ LANES_AT_ONCE = 100
 
 _PICK = Sql(
     """
-    SELECT $place, delivery, $held FROM $job
+    SELECT $place, delivery, $held FROM $job $by_ready
     WHERE status = 0 AND lane = ? AND (expires_ms IS NULL OR expires_ms > ?)
     ORDER BY job_rank, due_ms, id LIMIT ? $locked
     """,

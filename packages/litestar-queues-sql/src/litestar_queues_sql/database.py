@@ -28,6 +28,10 @@ TABLES = (
 )
 
 
+NO_HINTS = {"by_ready": "", "by_due": "", "by_expiry": ""}
+"""Words that name the index to use, for planners that find it by themselves."""
+
+
 class Database(Protocol):
     """A database that holds the tables of one store."""
 
@@ -61,7 +65,8 @@ class Dialect:
             a list that is one parameter), ``$skip`` (ignore rows that are there), ``$place`` (a
             row's fastest name), and what locks the rows that are selected: ``$locked`` (skip what
             others have locked), ``$lock`` (wait for it, in the order of ids), ``$update`` (wait),
-            ``$share`` (wait, and let others share).
+            ``$share`` (wait, and let others share); and ``$by_ready`` and the like, which name an
+            index to a planner that might not use it.
         overrides: Texts for statements that this dialect says quite differently.
         marks: Rewrites the ``?`` of a finished text for the driver.
         rows: How it writes the rows of one statement, given the words for their types, as a query

@@ -84,10 +84,10 @@ _LOCK_FREE = Sql("SELECT $live FROM $job WHERE id $among $locked", live=LIVE)
 _LOOK = Sql("SELECT $live FROM $job WHERE id $among", live=LIVE)
 _FINISH = Sql(
     """
-    WITH ended (id, status, finished_ms, errors, result, worker, attempts, rescues) AS ($rows)
     INSERT INTO $history (
         id, status, finished_ms, errors, result, worker, attempt, rescues, $kept
     )
+    WITH ended (id, status, finished_ms, errors, result, worker, attempts, rescues) AS ($rows)
     SELECT
         ended.id, ended.status, ended.finished_ms, ended.errors, ended.result, ended.worker,
         attempt + ended.attempts, job.rescues + ended.rescues, $kept

@@ -27,7 +27,9 @@ _HOLDER = Sql("""
 _RELEASE = Sql("DELETE FROM $unique_key WHERE name $among")
 _FREE_DUE = Sql("""
     DELETE FROM $unique_key WHERE name IN (
-        SELECT name FROM $unique_key WHERE frees_ms <= ? ORDER BY frees_ms LIMIT ?
+        SELECT name FROM (
+            SELECT name FROM $unique_key WHERE frees_ms <= ? ORDER BY frees_ms LIMIT ?
+        ) AS due
     )
 """)
 

@@ -43,7 +43,9 @@ _SURVEY = Sql("""
 """)
 _MARK_DEAD = Sql("""
     UPDATE $lease SET dead = 1 WHERE num IN (
-        SELECT num FROM $lease WHERE dead = 0 AND expires_ms < ? $locked
+        SELECT num FROM (
+            SELECT num FROM $lease WHERE dead = 0 AND expires_ms < ? $locked
+        ) AS late
     )
 """)
 _OLD = Sql("""
@@ -54,13 +56,14 @@ _DEAD = Sql("SELECT num, worker FROM $lease WHERE dead = 1")
 _HELD = Sql("SELECT $live FROM $job WHERE lease = ? LIMIT ? $locked", live=LIVE)
 _EXPIRED = Sql(
     """
-    SELECT $live FROM $job WHERE status < 2 AND expires_ms IS NOT NULL AND expires_ms <= ?
+    SELECT $live FROM $job $by_expiry
+    WHERE status < 2 AND expires_ms IS NOT NULL AND expires_ms <= ?
     ORDER BY expires_ms LIMIT ? $locked
     """,
     live=LIVE,
 )
 _DUE = Sql("""
-    SELECT $place, id, lane, spec FROM $job WHERE status = 1 AND due_ms <= ?
+    SELECT $place, id, lane, spec FROM $job $by_due WHERE status = 1 AND due_ms <= ?
     ORDER BY due_ms LIMIT ? $locked
 """)
 _PROMOTE = Sql("UPDATE $job SET status = 0 WHERE $place $among")

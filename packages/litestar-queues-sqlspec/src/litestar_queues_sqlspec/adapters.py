@@ -6,10 +6,11 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 from litestar_queues_core.errors import ConfigError
 from litestar_queues_sql.database import Dialect
+from litestar_queues_sql.mysql.dialect import MYSQL
 from litestar_queues_sql.postgres.dialect import POSTGRES
 from litestar_queues_sql.sqlite.dialect import SQLITE
 
-System: TypeAlias = Literal["postgres", "sqlite"]
+System: TypeAlias = Literal["postgres", "sqlite", "mysql"]
 
 SYSTEMS: dict[str, System] = {
     "AsyncpgConfig": "postgres",
@@ -17,10 +18,12 @@ SYSTEMS: dict[str, System] = {
     "PsycopgSyncConfig": "postgres",
     "AiosqliteConfig": "sqlite",
     "SqliteConfig": "sqlite",
+    "AsyncmyConfig": "mysql",
+    "AiomysqlConfig": "mysql",
 }
 """Classes of configurations, and the systems that they lead to."""
 
-DIALECTS: dict[System, Dialect] = {"postgres": POSTGRES, "sqlite": SQLITE}
+DIALECTS: dict[System, Dialect] = {"postgres": POSTGRES, "sqlite": SQLITE, "mysql": MYSQL}
 
 _HERE = "SQLSpecBackendConfig.config"
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from litestar_queues_core.config import choice
 from litestar_queues_sql.database import PREFIX, Texts
+from litestar_queues_sql.mysql import open_mysql
 from litestar_queues_sql.postgres import open_postgres
 from litestar_queues_sql.sqlite import open_sqlite
 from litestar_queues_sql.store import SqlStore
@@ -24,7 +25,8 @@ class SQLSpecBackendConfig:
     Attributes:
         config: The configuration.  Its pool is used if the application has opened it, and never
             closed.
-        create_schema: Whether the tables are created and upgraded when the store is opened.
+        create_schema: Whether the tables are created and upgraded when the store is opened: for
+            development and tests.  Without, they come with your migrations.
         prefix: What the names of the tables begin with.
         relaxed_commit: Whether claims and settlements may be lost when the *server* crashes: the
             jobs of its last moments run again.  What was enqueued is never lost.
@@ -36,7 +38,7 @@ class SQLSpecBackendConfig:
     """
 
     config: Any
-    create_schema: bool = True
+    create_schema: bool = False
     prefix: str = PREFIX
     relaxed_commit: bool = False
     notify: bool | str = True
@@ -52,9 +54,13 @@ class SQLSpecBackendConfig:
 
     def open(self) -> AbstractAsyncContextManager[SqlStore]:
         """Open the store for as long as the context lasts."""
-        if adapter_of(self.config).system == "sqlite":
-            return self._open_sqlite()
-        return self._open_postgres()
+        match adapter_of(self.config).system:
+            case "sqlite":
+                return self._open_sqlite()
+            case "mysql":
+                return self._open_mysql()
+            case "postgres":
+                return self._open_postgres()
 
     def _open_sqlite(self) -> AbstractAsyncContextManager[SqlStore]:
         return open_sqlite(
@@ -63,6 +69,19 @@ class SQLSpecBackendConfig:
             prefix=self.prefix,
             create_schema=self.create_schema,
         )
+
+    @asynccontextmanager
+    async def _open_mysql(self) -> AsyncGenerator[SqlStore]:
+        from litestar_queues_sqlspec.mysql import MySQLConnections  # noqa: PLC0415
+
+        connections = MySQLConnections(self.config, adapter_of(self.config).name)
+        try:
+            async with open_mysql(
+                connections, prefix=self.prefix, create_schema=self.create_schema
+            ) as store:
+                yield store
+        finally:
+            await connections.close()
 
     @asynccontextmanager
     async def _open_postgres(self) -> AsyncGenerator[SqlStore]:

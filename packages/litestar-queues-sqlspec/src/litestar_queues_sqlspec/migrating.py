@@ -19,6 +19,10 @@ NAME = "queues"
 _IS_THERE: dict[System, str] = {
     "postgres": "SELECT count(*) FROM pg_catalog.pg_class WHERE oid = to_regclass('{table}')",
     "sqlite": "SELECT count(*) FROM sqlite_master WHERE name = '{table}'",
+    "mysql": (
+        "SELECT count(*) FROM information_schema.tables "
+        "WHERE table_schema = DATABASE() AND table_name = '{table}'"
+    ),
 }
 
 

@@ -38,6 +38,7 @@ class Run:
         settlement: How it is settled, once decided.
         committed: Whether its code has settled it, in a transaction of its own.
         doubtful: How it has settled itself, perhaps: it is not known whether that was committed.
+        progress: What its code has said last of how far it is, encoded.
         replaced: Whether that stands in for one that the store has refused.
         events: What it published, if history is kept.
         undelivered: Whether an event was lost that strict delivery would have needed.
@@ -54,6 +55,7 @@ class Run:
         "events",
         "handle",
         "job",
+        "progress",
         "replaced",
         "settlement",
         "started",
@@ -76,6 +78,7 @@ class Run:
         self.settlement: Settlement | None = None
         self.committed: bool = False
         self.doubtful: Settlement | None = None
+        self.progress: bytes | None = None
         self.replaced: bool = False
         self.events: list[Event] = []
         self.undelivered: bool = False

@@ -241,7 +241,7 @@ class Runner:
         """Let the store have the progress of a running job with the next exchange."""
         run = self._speaking(context)
         if run is not None:
-            self._holdings.progress[run] = value
+            self._holdings.progress[run] = run.progress = value
             self._holdings.wake.set()
 
     async def publish(self, context: TaskExecutionContext, event: Event) -> None:

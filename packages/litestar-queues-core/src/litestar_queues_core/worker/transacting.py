@@ -12,7 +12,12 @@ from litestar_queues_core.abilities import require
 from litestar_queues_core.asking import CALL_DEADLINE, ask, insist
 from litestar_queues_core.completion import Completion, to_the_end
 from litestar_queues_core.context import TaskExecutionContext
-from litestar_queues_core.errors import LeaseLost, QueueError, TransactionError
+from litestar_queues_core.errors import (
+    LeaseLost,
+    QueueError,
+    StoreUnavailable,
+    TransactionError,
+)
 from litestar_queues_core.ids import LeaseId
 from litestar_queues_core.lifecycle import has_completed
 from litestar_queues_core.protocols import SupportsTransactions
@@ -25,6 +30,7 @@ from litestar_queues_core.worker.run import Run, Stop
 
 logger: logging.Logger = logging.getLogger("litestar_queues.worker")
 
+BEGIN = 30.0
 LOOK_UP = 10.0
 
 
@@ -86,7 +92,7 @@ class Transacting:
         lease = self._lease().id
         try:
             opened = store.transaction()
-            session = await ask(opened.__aenter__())
+            session = await _begin(opened)
             block = Block(run, completion, lease, store, opened, session)
             try:
                 yield session
@@ -123,12 +129,9 @@ class Transacting:
 
     async def _commit(self, block: Block, settlement: Settlement) -> None:
         """Settle in the transaction and commit; an unknown outcome is looked up."""
-        progress = self._holdings.progress.pop(block.run, None)
         try:
-            await self._settle(block, settlement, progress)
+            await self._settle(block, settlement)
         except BaseException as error:
-            if progress is not None:
-                self._holdings.progress.setdefault(block.run, progress)
             await _roll_back(block.opened, error)
             raise
         try:
@@ -140,9 +143,10 @@ class Transacting:
                 raise
         self._committed(block, settlement)
 
-    async def _settle(self, block: Block, settlement: Settlement, progress: bytes | None) -> None:
+    async def _settle(self, block: Block, settlement: Settlement) -> None:
         steps = [settlement]
-        if progress is not None:
+        progress = block.run.progress
+        if progress is not None:  # also if an exchange has it: it may find the job locked by us
             fence = (settlement.id, settlement.delivery)
             steps.insert(0, Settlement(*fence, kind=Kind.PROGRESS, value=progress))
         try:
@@ -187,8 +191,21 @@ class Transacting:
         run = block.run
         run.committed = block.completion.committed = True
         run.took = self._now() - run.started
+        self._holdings.progress.pop(run, None)
         self._holdings.complete(run)
         self._announcer.completed(run, settlement)
+
+
+async def _begin(opened: AbstractAsyncContextManager[Any]) -> Any:
+    """Open the transaction; the pool of the application may be busy for a while."""
+    try:
+        async with asyncio.timeout(BEGIN):
+            return await ask(opened.__aenter__(), deadline=2 * BEGIN)
+    except TimeoutError as error:
+        raise StoreUnavailable(
+            f"no session could be had within {BEGIN:g} s: the application's pool may be exhausted; "
+            "it needs as many connections as the worker runs such jobs at a time"
+        ) from error
 
 
 async def _roll_back(opened: AbstractAsyncContextManager[Any], error: BaseException) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
 from litestar_queues_sql.driver import Row
 
@@ -104,17 +104,17 @@ def literal(value: object) -> str:
     Raises:
         TypeError: It is of no type that can be written.
     """
-    match value:
-        case None:
-            return "NULL"
-        case str():
-            return f"'{value}'" if _PLAIN.fullmatch(value) else _hexadecimal(value.encode())
-        case bytes():
-            return _hexadecimal(value)
-        case int():
-            return str(int(value))
-        case list() | tuple():
-            return f"({', '.join(map(literal, value)) or 'NULL'})"  # pyright: ignore
+    if value is None:
+        return "NULL"
+    if isinstance(value, str):
+        return f"'{value}'" if _PLAIN.fullmatch(value) else _hexadecimal(value.encode())
+    if isinstance(value, bytes):
+        return _hexadecimal(value)
+    if isinstance(value, int):
+        return str(int(value))
+    if isinstance(value, list | tuple):
+        values = cast("Sequence[object]", value)
+        return f"({', '.join(map(literal, values)) or 'NULL'})"
     raise TypeError(f"MySQL takes no {type(value).__name__}")
 
 

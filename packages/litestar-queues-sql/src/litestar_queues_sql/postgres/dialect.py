@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import count
 from string import Template
 
-from litestar_queues_sql.database import Dialect
+from litestar_queues_sql.database import NO_HINTS, Dialect
 from litestar_queues_sql.events import APPEND
 from litestar_queues_sql.script import Sql
 
@@ -129,6 +129,7 @@ POSTGRES = Dialect(
         "update": "FOR UPDATE",
         "share": "FOR SHARE",
         "place": "id",
+        **NO_HINTS,
     },
     marks=numbered,
     rows=unnested,

@@ -11,15 +11,15 @@ from typing import TypeVar
 from litestar_queues_core.ids import LeaseId
 from litestar_queues_core.settlements import Renewal
 from litestar_queues_sql import leases
-from litestar_queues_sql.postgres.database import PostgresDatabase
 from litestar_queues_sql.postgres.held import HeldConnection
 from litestar_queues_sql.postgres.notifier import TELL, payloads
 from litestar_queues_sql.script import Factory
+from litestar_queues_sql.server import ServerDatabase
 
 T = TypeVar("T")
 
 
-class PostgresKeeper:
+class ServerKeeper:
     """Keeps leases, blocking.
 
     Args:
@@ -31,7 +31,7 @@ class PostgresKeeper:
 
     def __init__(
         self,
-        database: PostgresDatabase,
+        database: ServerDatabase,
         channel: str | None,
         told: Callable[[Collection[str]], None],
         runner: asyncio.Runner,
@@ -66,17 +66,17 @@ class PostgresKeeper:
         return result
 
 
-async def _make(database: PostgresDatabase) -> HeldConnection:
+async def _make(database: ServerDatabase) -> HeldConnection:
     return HeldConnection(database.connections.open)
 
 
 @contextmanager
 def keeper(
-    database: PostgresDatabase, channel: str | None, told: Callable[[Collection[str]], None]
-) -> Generator[PostgresKeeper]:
+    database: ServerDatabase, channel: str | None, told: Callable[[Collection[str]], None]
+) -> Generator[ServerKeeper]:
     """Open a keeper for the calling thread."""
     with asyncio.Runner() as runner:
-        made = PostgresKeeper(database, channel, told, runner)
+        made = ServerKeeper(database, channel, told, runner)
         try:
             yield made
         finally:

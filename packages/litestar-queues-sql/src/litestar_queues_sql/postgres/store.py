@@ -15,7 +15,7 @@ from litestar_queues_sql import browse
 from litestar_queues_sql.postgres.database import PostgresDatabase
 from litestar_queues_sql.postgres.enqueue import Enqueues
 from litestar_queues_sql.postgres.exchange import Exchanges, Request
-from litestar_queues_sql.postgres.keeper import PostgresKeeper, keeper
+from litestar_queues_sql.postgres.keeper import ServerKeeper, keeper
 from litestar_queues_sql.postgres.notifier import Notifier
 from litestar_queues_sql.postgres.transactions import Transactions
 from litestar_queues_sql.signals import Signals
@@ -118,7 +118,7 @@ class PostgresStore(SqlStore):
         self._notifier.raise_(topics)
 
     @contextmanager
-    def keeper(self) -> Generator[PostgresKeeper]:
+    def keeper(self) -> Generator[ServerKeeper]:
         """Open a connection for the calling thread, on which leases can be kept."""
         with keeper(self._postgres, self._notifier.channel, self._tell_from_thread) as made:
             yield made

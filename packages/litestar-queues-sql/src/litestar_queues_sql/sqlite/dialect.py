@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from litestar_queues_sql.database import Dialect
+from litestar_queues_sql.database import NO_HINTS, Dialect
 
 SQLITE = Dialect(
     name="sqlite",
@@ -22,5 +22,6 @@ SQLITE = Dialect(
         "update": "",
         "share": "",
         "place": "rowid",
+        **NO_HINTS,
     },
 )
