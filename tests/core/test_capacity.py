@@ -250,3 +250,17 @@ async def test_a_burst_ends_every_lane_of_a_limited_queue(here: int) -> None:
 
     assert most == 2
     assert done == here + 40
+
+
+async def test_what_completed_itself_is_not_run_again_by_an_answer_under_way() -> None:
+    """The store may have looked at what is held a moment before the job's own commit."""
+    holdings = Holdings()
+    job = Job(new=make_job(), status=Status.RUNNING, lane="default", due_ms=0, delivery=1)
+    again = Job(new=job.new, status=Status.RUNNING, lane="default", due_ms=0, delivery=2)
+    holdings.take([job])
+
+    holdings.complete(holdings.buffer.popleft())
+
+    assert holdings.empty
+    assert holdings.take([job]) == 0
+    assert holdings.take([again]) == 1
