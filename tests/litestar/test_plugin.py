@@ -15,7 +15,6 @@ from litestar.testing import AsyncTestClient
 
 from litestar_queues import (
     ConfigError,
-    MissingAdapterError,
     NoServiceError,
     PayloadError,
     QueueConfig,
@@ -207,7 +206,7 @@ def test_a_dependency_of_the_same_name_is_not_overwritten(make_app: MakeApp) -> 
 @pytest.mark.parametrize(
     ("backend", "error", "message"),
     [
-        ("sqlspec", MissingAdapterError, "the 'sqlspec' adapter is not in this version"),
+        ("sqlspec", ConfigError, r"queue_backend=SQLSpecBackendConfig\(\.\.\.\)"),
         ("rabbit", UnknownBackendError, r"'rabbit'; installed: .*sqlite"),
     ],
 )
