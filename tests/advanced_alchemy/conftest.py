@@ -9,6 +9,8 @@ from tests.databases.fixtures import (  # noqa: F401
     bouncer,
     database,
     database_of,
+    maria_database,
+    mariadb,
     own_postgres,
     postgres_of,
     short,
@@ -16,6 +18,11 @@ from tests.databases.fixtures import (  # noqa: F401
 from tests.databases.postgres import Database
 
 DRIVERS = ["asyncpg", "psycopg"]
+OTHERS = [
+    "sqlite+aiosqlite",
+    "mysql+asyncmy",
+    pytest.param("mariadb+aiomysql", marks=pytest.mark.service),
+]
 
 Alchemy = Callable[..., SQLAlchemyAsyncConfig]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 
 import pytest
-from tests.advanced_alchemy.conftest import DRIVERS, Alchemy
+from tests.advanced_alchemy.conftest import Alchemy
 from tests.databases.fixtures import VERSIONS, DatabaseOf
 
 from litestar_queues_advanced_alchemy import AdvancedAlchemyBackendConfig
@@ -19,7 +19,7 @@ def version(request: pytest.FixtureRequest) -> str:
     return found
 
 
-@pytest.fixture(params=DRIVERS)
+@pytest.fixture(params=["asyncpg", pytest.param("psycopg", marks=pytest.mark.service)])
 def fresh(
     request: pytest.FixtureRequest, version: str, database_of: DatabaseOf, alchemy: Alchemy
 ) -> AdvancedAlchemyBackendConfig:

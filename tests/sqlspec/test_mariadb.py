@@ -139,7 +139,7 @@ async def test_a_key_in_an_open_transaction_is_busy(
     asyncmy: SQLSpecBackendConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "litestar_queues_sqlspec.mysql.OURS",
+        "litestar_queues_sqlspec.mysql.SETTINGS",
         "SET SESSION innodb_lock_wait_timeout = 1",
     )
     raw = await asyncmy.config.create_connection()

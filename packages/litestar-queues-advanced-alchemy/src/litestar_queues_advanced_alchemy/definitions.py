@@ -122,7 +122,7 @@ def _column(found: re.Match[str], table: str, system: System) -> Iterator[Schema
         name,
         system.types[found["type"]],
         *(system.serial() if serial else ()),
-        nullable=not (found["filled"] or serial),
+        nullable=system.nullable if serial else not found["filled"],
         autoincrement=serial,
         server_default=None if default is None else text(default),
     )

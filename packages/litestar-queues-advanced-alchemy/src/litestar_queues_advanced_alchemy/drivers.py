@@ -148,7 +148,7 @@ class _MySQL(Driver):
 
     async def adopt(self, raw: Any) -> None:
         await raw.autocommit(True)
-        await self.wrap(raw).run(LOCK_SECONDS)
+        await self.wrap(raw).run(self._module.SETTINGS)
 
     def misconfigured(self, error: Exception) -> bool:
         return isinstance(error, TypeError)
@@ -156,8 +156,6 @@ class _MySQL(Driver):
     async def connect(self, dsn: str) -> ListeningConnection:
         raise ConfigError("notify= takes the DSN of a PostgreSQL server only; leave it out")
 
-
-LOCK_SECONDS = "SET SESSION innodb_lock_wait_timeout = 5"
 
 _DRIVERS: Mapping[str, Callable[[], Driver]] = {
     "postgresql+asyncpg": _Asyncpg,

@@ -33,6 +33,7 @@ class System:
         options: Of each table.
         clustered: Of tables without rows beside their key.
         serial: Makes what a column that numbers its rows has besides its type.
+        nullable: Whether the system says of such a column that it may be null.
     """
 
     name: str
@@ -43,6 +44,7 @@ class System:
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
     clustered: Mapping[str, Any] = field(default_factory=dict[str, Any])
     serial: Callable[[], list[Identity]] = list
+    nullable: bool = False
 
 
 def system_of(kind: str) -> System:
@@ -108,7 +110,8 @@ _SQLITE = System(
     },
     key_name=_no_name,
     options={"sqlite_autoincrement": True},
-    clustered={"sqlite_with_rowid": False, "sqlite_autoincrement": False},
+    clustered={"sqlite_with_rowid": False},
+    nullable=True,
 )
 _MYSQL = System(
     name="MySQL or MariaDB",

@@ -12,7 +12,7 @@ from sqlspec.adapters.asyncpg import AsyncpgConfig
 
 from litestar_queues_core.errors import ConfigError
 from litestar_queues_sql.drivers.asyncpg import AsyncpgConnection
-from litestar_queues_sql.postgres.spares import Spares
+from litestar_queues_sql.spares import Spares
 from litestar_queues_sqlspec.notifying import direct
 from litestar_queues_sqlspec.sessions import AsyncSessions
 

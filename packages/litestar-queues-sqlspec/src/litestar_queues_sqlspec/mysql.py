@@ -8,11 +8,8 @@ from importlib import import_module
 from typing import Any
 
 from litestar_queues_core.errors import ConfigError
-from litestar_queues_sql.drivers.mysql import MySQLConnection
-from litestar_queues_sql.postgres.spares import Spares
-
-OURS = "SET SESSION innodb_lock_wait_timeout = 5, sql_notes = 0"
-"""Some drivers turn the notes of the server into warnings of Python."""
+from litestar_queues_sql.drivers.mysql import SETTINGS, MySQLConnection
+from litestar_queues_sql.spares import Spares
 
 
 class MySQLConnections:
@@ -43,7 +40,7 @@ class MySQLConnections:
         connection = MySQLConnection(raw, self._cursor)
         try:
             await raw.autocommit(True)
-            await connection.run(OURS)
+            await connection.run(SETTINGS)
         except BaseException:
             connection.discard()
             raise

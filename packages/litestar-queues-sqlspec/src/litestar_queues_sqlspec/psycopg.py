@@ -11,7 +11,7 @@ from sqlspec.adapters.psycopg import PsycopgAsyncConfig, PsycopgSyncConfig
 
 from litestar_queues_core.errors import ConfigError
 from litestar_queues_sql.drivers.psycopg import PsycopgConnection
-from litestar_queues_sql.postgres.spares import Spares
+from litestar_queues_sql.spares import Spares
 from litestar_queues_sqlspec.notifying import direct
 
 driver: Any = import_module("psycopg")  # the checkers need not have it

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from litestar_queues_core.errors import SessionError
 from litestar_queues_sql.driver import Connection
-from litestar_queues_sql.postgres.spares import Spares
+from litestar_queues_sql.spares import Spares
 
 MOST = 10
 """Sessions of our own at a time, where the application has opened no pool."""

@@ -13,6 +13,9 @@ from typing import Any, cast
 
 from litestar_queues_sql.driver import Row
 
+SETTINGS = "SET SESSION innodb_lock_wait_timeout = 5, sql_notes = 0"
+"""Of connections that are the store's.  Some drivers turn notes of the server into warnings."""
+
 _PLAIN = re.compile(r"[ !#-&(-\[\]-~]*")
 """Printable ASCII without quotes and backslashes."""
 _TEXTS = frozenset({253, 254})

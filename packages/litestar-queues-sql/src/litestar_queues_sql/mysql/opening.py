@@ -10,10 +10,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from litestar_queues_core.errors import ConfigError
 from litestar_queues_sql.database import PREFIX
 from litestar_queues_sql.driver import Connection, Connections
+from litestar_queues_sql.held import HeldConnection
 from litestar_queues_sql.mysql.database import MySQLDatabase
 from litestar_queues_sql.mysql.store import MySQLStore
 from litestar_queues_sql.mysql.waking import Waker
-from litestar_queues_sql.postgres.held import HeldConnection
 from litestar_queues_sql.schema import upgrade, verify
 from litestar_queues_sql.signals import Signals
 

@@ -13,11 +13,11 @@ from litestar_queues_core.model import NewJob
 from litestar_queues_core.settlements import Enqueued, Exchange, Settlement, Wants
 from litestar_queues_sql.enqueue import enqueue
 from litestar_queues_sql.exchange import exchange
+from litestar_queues_sql.held import HeldConnection
+from litestar_queues_sql.keeper import ServerKeeper, keeper
 from litestar_queues_sql.mysql.database import MySQLDatabase
 from litestar_queues_sql.mysql.errors import LockTimeout
 from litestar_queues_sql.mysql.waking import Waker
-from litestar_queues_sql.postgres.held import HeldConnection
-from litestar_queues_sql.postgres.keeper import ServerKeeper, keeper
 from litestar_queues_sql.signals import Signals
 from litestar_queues_sql.store import SqlStore
 
@@ -88,12 +88,12 @@ class MySQLStore(SqlStore):
     @contextmanager
     def keeper(self) -> Generator[ServerKeeper]:
         """Open a connection for the calling thread, on which leases can be kept."""
-        with keeper(self._mysql, None, self._tell_from_thread) as made:
+        with keeper(self._mysql, self._waker.mark_on, self._tell_from_thread) as made:
             yield made
 
     def _tell_from_thread(self, topics: Collection[str]) -> None:
         try:
-            self._loop.call_soon_threadsafe(self._waker.raise_, topics)
+            self._loop.call_soon_threadsafe(self._signals.raise_, topics)
         except RuntimeError:  # the loop has been closed, and nobody waits any more
             return
 

@@ -12,11 +12,13 @@ import logging
 import time
 from collections.abc import Collection, Generator
 from contextlib import contextmanager, suppress
+from itertools import chain
 from uuid import uuid4
 
 from litestar_queues_core.errors import QueueError
 from litestar_queues_core.ids import JobId
 from litestar_queues_sql import browse
+from litestar_queues_sql.driver import Connection
 from litestar_queues_sql.mysql.database import MySQLDatabase
 from litestar_queues_sql.script import Script, Sql
 from litestar_queues_sql.server import Lend
@@ -104,13 +106,17 @@ class Waker:
 
     async def _mark(self) -> None:
         pending, self._pending = list(self._pending)[:KEPT], {}
+        await self._database.attempt(
+            self._lend, lambda connection: self.mark_on(connection, pending)
+        )
+
+    async def mark_on(self, connection: Connection, topics: Collection[str]) -> None:
+        """Tell other processes at once, on any connection and from any thread."""
         raised = time.time_ns()
-        rows = sorted((topic, self._origin, raised) for topic in pending)
-
-        def script() -> Script[None]:
-            yield _MARK.many(rows)
-
-        await self._database.write_on(self._lend, script)
+        rows = sorted((topic, self._origin, raised) for topic in topics if topic[:4] != "job:")
+        if rows:
+            text = self._database.texts.of_rows(_MARK, len(rows), 3)
+            await connection.fetch(text, list(chain.from_iterable(rows)))
 
     async def _watch(self) -> None:
         pause = FIRST_LOOK

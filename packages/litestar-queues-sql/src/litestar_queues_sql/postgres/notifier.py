@@ -12,8 +12,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
 from uuid import uuid4
 
-from litestar_queues_sql.driver import Connections, ListeningConnection
-from litestar_queues_sql.postgres.held import farewell
+from litestar_queues_sql.driver import Connection, Connections, ListeningConnection
+from litestar_queues_sql.held import farewell
 from litestar_queues_sql.signals import Signals
 
 logger: logging.Logger = logging.getLogger("litestar_queues.postgres")
@@ -90,6 +90,11 @@ class Notifier:
             return
         ends = time.monotonic() < self._ends_until
         self._pend(topic for topic in topics if ends or not topic.startswith("job:"))
+
+    async def tell_on(self, connection: Connection, topics: Collection[str]) -> None:
+        """Tell other processes at once, on any connection and from any thread."""
+        told = list(payloads("keeper", topics))
+        await connection.fetch(TELL, (self.channel, told))
 
     def ask_for_ends(self) -> None:
         """Let other processes tell the ends of jobs, for a while."""

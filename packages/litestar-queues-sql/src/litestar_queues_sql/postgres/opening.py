@@ -10,12 +10,12 @@ from functools import partial
 from litestar_queues_core.errors import ConfigError, QueueError
 from litestar_queues_sql.database import PREFIX
 from litestar_queues_sql.driver import Connection, Connections
+from litestar_queues_sql.held import HeldConnection
 from litestar_queues_sql.postgres.database import PostgresDatabase
 from litestar_queues_sql.postgres.dialect import GUARD, POSTGRES
 from litestar_queues_sql.postgres.enqueue import Enqueues
 from litestar_queues_sql.postgres.errors import state_of
 from litestar_queues_sql.postgres.exchange import Exchanges
-from litestar_queues_sql.postgres.held import HeldConnection
 from litestar_queues_sql.postgres.lanes import Lanes
 from litestar_queues_sql.postgres.notifier import Notifier
 from litestar_queues_sql.postgres.store import PostgresStore

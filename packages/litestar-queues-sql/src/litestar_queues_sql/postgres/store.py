@@ -12,10 +12,10 @@ from litestar_queues_core.ids import JobId, LeaseId
 from litestar_queues_core.model import NewJob
 from litestar_queues_core.settlements import Enqueued, Exchange, Settlement, Wants
 from litestar_queues_sql import browse
+from litestar_queues_sql.keeper import ServerKeeper, keeper
 from litestar_queues_sql.postgres.database import PostgresDatabase
 from litestar_queues_sql.postgres.enqueue import Enqueues
 from litestar_queues_sql.postgres.exchange import Exchanges, Request
-from litestar_queues_sql.postgres.keeper import ServerKeeper, keeper
 from litestar_queues_sql.postgres.notifier import Notifier
 from litestar_queues_sql.postgres.transactions import Transactions
 from litestar_queues_sql.signals import Signals
@@ -120,7 +120,7 @@ class PostgresStore(SqlStore):
     @contextmanager
     def keeper(self) -> Generator[ServerKeeper]:
         """Open a connection for the calling thread, on which leases can be kept."""
-        with keeper(self._postgres, self._notifier.channel, self._tell_from_thread) as made:
+        with keeper(self._postgres, self._notifier.tell_on, self._tell_from_thread) as made:
             yield made
 
     def _tell_from_thread(self, topics: Collection[str]) -> None:

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Generator
+from collections.abc import Awaitable, Callable, Collection, Generator
 from contextlib import contextmanager
 from functools import partial
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from litestar_queues_core.ids import LeaseId
 from litestar_queues_core.settlements import Renewal
 from litestar_queues_sql import leases
-from litestar_queues_sql.postgres.held import HeldConnection
-from litestar_queues_sql.postgres.notifier import TELL, payloads
+from litestar_queues_sql.driver import Connection
+from litestar_queues_sql.held import HeldConnection
 from litestar_queues_sql.script import Factory
 from litestar_queues_sql.server import ServerDatabase
 
 T = TypeVar("T")
+
+Tell: TypeAlias = Callable[[Connection, Collection[str]], Awaitable[None]]
 
 
 class ServerKeeper:
@@ -24,7 +26,7 @@ class ServerKeeper:
 
     Args:
         database: The database.
-        channel: Where the topics of closed leases are told, if they are.
+        tell: Tells other processes the topics of closed leases, on a connection.
         told: Called with them, on this thread.
         runner: The event loop of this thread.
     """
@@ -32,12 +34,12 @@ class ServerKeeper:
     def __init__(
         self,
         database: ServerDatabase,
-        channel: str | None,
+        tell: Tell,
         told: Callable[[Collection[str]], None],
         runner: asyncio.Runner,
     ) -> None:
         self._database = database
-        self._channel = channel
+        self._tell = tell
         self._told = told
         self._runner = runner
         self._held = runner.run(_make(database))
@@ -58,11 +60,9 @@ class ServerKeeper:
         result, topics = await self._database.write_on(self._held.lend, script)
         if topics:
             self._told(topics)
-            if self._channel is not None:
-                told = (self._channel, list(payloads("keeper", topics)))
-                await self._database.attempt(
-                    self._held.lend, lambda connection: connection.fetch(TELL, told)
-                )
+            await self._database.attempt(
+                self._held.lend, lambda connection: self._tell(connection, topics)
+            )
         return result
 
 
@@ -72,11 +72,11 @@ async def _make(database: ServerDatabase) -> HeldConnection:
 
 @contextmanager
 def keeper(
-    database: ServerDatabase, channel: str | None, told: Callable[[Collection[str]], None]
+    database: ServerDatabase, tell: Tell, told: Callable[[Collection[str]], None]
 ) -> Generator[ServerKeeper]:
     """Open a keeper for the calling thread."""
     with asyncio.Runner() as runner:
-        made = ServerKeeper(database, channel, told, runner)
+        made = ServerKeeper(database, tell, told, runner)
         try:
             yield made
         finally:

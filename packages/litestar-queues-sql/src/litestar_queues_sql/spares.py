@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Generic, TypeVar
 
 from litestar_queues_sql.driver import Connection
-from litestar_queues_sql.postgres.held import farewell
+from litestar_queues_sql.held import farewell
 
 C = TypeVar("C", bound=Connection)
 
