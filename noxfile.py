@@ -24,18 +24,20 @@ MODULES = [path.name.replace("-", "_") for path in PACKAGES]
 EXAMPLES = sorted(path.parent for path in Path("examples").glob("*/pyproject.toml"))
 PINS = Path("constraints.txt")
 VERSION = "packages/litestar-queues-core/src/litestar_queues_core/_version.py"
-END_TO_END = [
+ONCE = [  # servers, and whole programs: they take minutes and say little about a version of Python
+    "tests/advanced_alchemy",
     "tests/chaos",
-    "tests/databases/test_chaos.py",
+    "tests/databases",
     "tests/examples",
     "tests/histories",
-    "tests/resp/test_chaos.py",
-    "tests/resp/test_cluster.py",
-    "tests/resp/test_faults.py",
-    "tests/resp/test_rights.py",
-    "tests/resp/test_sentinel.py",
     "tests/sql/test_chaos.py",
     "tests/test_readme.py",
+    *(
+        str(path)
+        for folder in ("tests/resp", "tests/sqlspec")
+        for path in sorted(Path(folder).glob("test_*.py"))
+        if path.name != "test_conformance.py"
+    ),
 ]
 HISTORIES = "--ignore=tests/histories"  # they say nothing about how the code was installed
 CHAOS = {  # what befalls which store
@@ -135,7 +137,7 @@ def tests(session: nox.Session) -> None:
     Python: only the one that runs nox does it.
     """
     install(session, "test")
-    left_out = [] if session.python == RUNNING else [f"--ignore={path}" for path in END_TO_END]
+    left_out = [] if session.python == RUNNING else [f"--ignore={path}" for path in ONCE]
     session.run("pytest", "-n", "2", "-m", "not service", *left_out, *session.posargs)
 
 
