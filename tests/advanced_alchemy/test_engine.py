@@ -10,10 +10,13 @@ import pytest
 from advanced_alchemy.config import EngineConfig, SQLAlchemyAsyncConfig
 from sqlalchemy import event, text
 from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.util import await_only
 from tests.advanced_alchemy.conftest import DRIVERS, Alchemy
 from tests.databases.postgres import Database
 
 from litestar_queues_advanced_alchemy import AdvancedAlchemyBackendConfig
+from litestar_queues_advanced_alchemy.drivers import driver_of
+from litestar_queues_advanced_alchemy.engine import EngineConnections
 from litestar_queues_core.ids import LeaseId
 from litestar_queues_core.settlements import Renewal
 from litestar_queues_core.testing.claimer import Claimer
@@ -156,3 +159,34 @@ async def test_an_engine_with_a_function_that_connects(database: Database, drive
     await engine.dispose()
 
     assert len(made) >= 2
+
+
+async def test_who_is_cancelled_while_connecting_leaves_no_connection(
+    database: Database, alchemy: Alchemy, driver: str
+) -> None:
+    connecting, go_on = asyncio.Event(), asyncio.Event()
+
+    def listener(connection: Any, record: Any) -> None:
+        connecting.set()
+        await_only(go_on.wait())
+
+    engine = alchemy(database, driver).get_engine()
+    event.listen(engine.sync_engine, "connect", listener)
+    connections = EngineConnections(engine, driver_of(f"postgresql+{driver}"), notify=False)
+
+    async def lend() -> None:
+        async with connections.lend():
+            pass
+
+    for connect in (connections.open, lend):
+        connecting.clear()
+        go_on.clear()
+        task = asyncio.create_task(connect())
+        await connecting.wait()
+        task.cancel()
+        asyncio.get_running_loop().call_soon(go_on.set)
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    await engine.dispose()
+
+    assert database.connections() == []

@@ -77,7 +77,7 @@ def described(connection: Connection) -> dict[str, Any]:
             sorted(map(index, inspector.get_indexes(name))),
             inspector.get_pk_constraint(name)["constrained_columns"],
             sorted(map(repr, inspector.get_unique_constraints(name))),
-            inspector.get_table_options(name),
+            {} if connection.dialect.name == "sqlite" else inspector.get_table_options(name),
         )
         for name in sorted(inspector.get_table_names())
         if name.startswith("litestar_queues_")

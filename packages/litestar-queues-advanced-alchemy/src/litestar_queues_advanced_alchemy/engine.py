@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Generator
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import PoolProxiedConnection
 from sqlalchemy.exc import DBAPIError
@@ -14,6 +15,10 @@ from sqlalchemy.util import greenlet_spawn
 from litestar_queues_advanced_alchemy.drivers import Driver
 from litestar_queues_core.errors import ConfigError
 from litestar_queues_sql.driver import Connection, ListeningConnection
+
+T = TypeVar("T")
+
+CLOSING = 2.0
 
 
 class EngineConnections:
@@ -34,7 +39,7 @@ class EngineConnections:
     async def open(self) -> ListeningConnection:
         """Open a connection beside the pool, with the settings of the engine."""
         with self._connecting():
-            raw = await greenlet_spawn(_connect, self._engine)
+            raw = await uncut(greenlet_spawn(_connect, self._engine), self._discard)
         connection: ListeningConnection = self.driver.wrap(raw)
         try:
             await self.driver.adopt(raw)
@@ -48,7 +53,8 @@ class EngineConnections:
         """Lend a connection of the pool."""
         async with AsyncExitStack() as stack:
             with self._connecting():
-                borrowed = await stack.enter_async_context(self._engine.connect())
+                borrowed = await uncut(self._start(), AsyncConnection.close)
+                stack.push_async_exit(borrowed.__aexit__)
                 raw = await self._take(borrowed)
                 changed = await self.driver.borrow(raw)
             connection: Connection = self.driver.wrap(raw)
@@ -59,6 +65,12 @@ class EngineConnections:
                     await borrowed.invalidate()
                 elif changed:
                     await self.driver.give_back(raw)
+
+    async def _start(self) -> AsyncConnection:
+        return await self._engine.connect()
+
+    async def _discard(self, raw: Any) -> None:
+        self.driver.wrap(raw).discard()
 
     async def _take(self, borrowed: AsyncConnection) -> Any:
         """Return the driver's connection, with no transaction open."""
@@ -96,6 +108,23 @@ class EngineConnections:
         if isinstance(self._notify, str):
             return await self.driver.connect(self._notify)
         return await self.open() if self._notify else None
+
+
+async def uncut(work: Coroutine[Any, Any, T], undo: Callable[[T], Awaitable[None]]) -> T:
+    """Connect, and undo it if the caller is cancelled meanwhile.
+
+    SQLAlchemy forgets a connection whose setting up is cut short, and leaves it open.
+    """
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        done, _ = await asyncio.wait([task], timeout=CLOSING)
+        if not done:
+            task.cancel()
+        elif not task.cancelled() and task.exception() is None:
+            await undo(task.result())
+        raise
 
 
 def _connect(engine: AsyncEngine) -> Any:

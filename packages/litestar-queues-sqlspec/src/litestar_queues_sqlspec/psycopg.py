@@ -13,6 +13,7 @@ from litestar_queues_core.errors import ConfigError
 from litestar_queues_sql.drivers.psycopg import PsycopgConnection
 from litestar_queues_sql.spares import Spares
 from litestar_queues_sqlspec.notifying import direct
+from litestar_queues_sqlspec.sessions import AsyncSessions
 
 driver: Any = import_module("psycopg")  # the checkers need not have it
 
@@ -40,6 +41,16 @@ class PsycopgConnections:
         self._config = twin(config) if isinstance(config, PsycopgSyncConfig) else config
         self._notify = notify
         self._spares = Spares(self.open)
+        self.sessions: AsyncSessions | None = None
+        if isinstance(config, PsycopgAsyncConfig):
+            self.sessions = AsyncSessions(
+                config,
+                self.open,
+                PsycopgConnection,
+                in_transaction=_in_transaction,
+                gone=driver.InterfaceError,
+                begins=_begins,
+            )
 
     async def open(self) -> PsycopgConnection:
         """Open a connection beside the pool, with the settings of the pool."""
@@ -83,6 +94,19 @@ class PsycopgConnections:
     async def close(self) -> None:
         """Close our own connections."""
         await self._spares.close()
+        if self.sessions is not None:
+            await self.sessions.close()
+
+
+def _in_transaction(raw: Any) -> bool:
+    return raw.info.transaction_status is driver.pq.TransactionStatus.INTRANS
+
+
+def _begins(session: Any) -> bool:
+    """Whether ``begin()`` was called: psycopg itself begins with the next statement."""
+    raw = session.connection
+    idle = raw.info.transaction_status is driver.pq.TransactionStatus.IDLE
+    return idle and not raw.autocommit and bool(getattr(session, "_transaction_active", False))
 
 
 def twin(config: PsycopgSyncConfig) -> PsycopgAsyncConfig:

@@ -32,6 +32,7 @@ class AsyncSessions:
         wrap: Makes a connection of a driver one that the store can use.
         in_transaction: Whether a transaction is open on such a connection.
         gone: What a driver raises that has been given back to its pool.
+        begins: Whether a driver has promised to begin a transaction with its next statement.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class AsyncSessions:
         *,
         in_transaction: Callable[[Any], bool],
         gone: type[Exception],
+        begins: Callable[[Any], bool] = lambda session: False,
     ) -> None:
         self.kinds: str = (
             f"the {config.driver_type.__name__} of SQLSpec with an open transaction: "
@@ -51,6 +53,7 @@ class AsyncSessions:
         self._wrap = wrap
         self._in_transaction = in_transaction
         self._gone = gone
+        self._begins = begins
         self._spares: Spares[Wrapped] = Spares(open_, most=MOST)
 
     def accepts(self, session: object) -> bool:
@@ -69,7 +72,7 @@ class AsyncSessions:
             connection = self._wrap(session.connection)
             if connection.closed:
                 raise SessionError(f"the connection of the {kind} is closed; open another session")
-            if not self._in_transaction(session.connection):
+            if not (self._in_transaction(session.connection) or self._begins(session)):
                 raise SessionError(
                     f"the {kind} has no open transaction, or none any more: put what belongs "
                     "together into `async with driver.transaction():`; leave session= out where "
