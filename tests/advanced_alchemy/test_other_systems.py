@@ -20,6 +20,8 @@ from litestar_queues_core.errors import ConfigError
 from litestar_queues_core.testing import BackendConformance, StoreConformance
 from litestar_queues_sql.store import SqlStore
 
+pytestmark = pytest.mark.service
+
 UrlOf = Callable[[], str]
 BIND_KEY = "other systems"
 

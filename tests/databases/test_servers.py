@@ -21,6 +21,8 @@ from tests.databases.pgbouncer import Bouncer
 from tests.databases.postgres import Database, PostgresServer, binaries, newest
 from tests.databases.program import HOST, ServerError, free_port, runs, until
 
+pytestmark = pytest.mark.service
+
 ROOT = Path(__file__).parents[2]
 
 every_version = pytest.mark.parametrize("version", VERSIONS)

@@ -14,6 +14,8 @@ from tests.databases.targets import CHILD, MariaTarget, PostgresTarget, Target
 
 from litestar_queues_core.testing.chaos import ChaosTarget, SupportsProxy, SupportsServer
 
+pytestmark = pytest.mark.service
+
 
 @pytest.fixture(autouse=True)
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,8 @@ from litestar_queues_core.settlements import Kind
 from litestar_queues_core.testing import BackendConformance, Claimer, StoreConformance, make_job
 from litestar_queues_redis import RedisBackendConfig
 
+pytestmark = pytest.mark.service
+
 PAGE = (Path(__file__).parents[2] / "docs" / "redis.md").read_text(encoding="utf-8")
 COMMAND = re.findall(r"^ACL SETUSER .*$", PAGE, re.MULTILINE)
 MORE = {

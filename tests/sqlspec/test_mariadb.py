@@ -29,6 +29,8 @@ from litestar_queues_sql.mysql import MySQLStore
 from litestar_queues_sql.mysql.opening import check_version
 from litestar_queues_sqlspec import SQLSpecBackendConfig
 
+pytestmark = pytest.mark.service
+
 
 @pytest.fixture(params=["asyncmy", pytest.param("aiomysql", marks=pytest.mark.service)])
 def config(request: pytest.FixtureRequest, maria_database: mariadb.Database) -> Any:
