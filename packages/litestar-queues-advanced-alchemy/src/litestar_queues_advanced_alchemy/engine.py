@@ -113,7 +113,7 @@ class EngineConnections:
 async def uncut(work: Coroutine[Any, Any, T], undo: Callable[[T], Awaitable[None]]) -> T:
     """Connect, and undo it if the caller is cancelled meanwhile.
 
-    SQLAlchemy forgets a connection whose setting up is cut short, and leaves it open.
+    SQLAlchemy 2.0 forgets a connection whose setting up is cut short, and leaves it open.
     """
     task = asyncio.ensure_future(work)
     try:
