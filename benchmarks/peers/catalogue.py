@@ -77,7 +77,7 @@ OURS = Ours(
     name="ours",
     worker=(
         *("python", "-m", "litestar_queues_core", "worker", "peers.ours:config"),
-        *("--concurrency", _N),
+        *("--concurrency", _N, "--log-level", "warning"),
     ),
     how="enqueue_many; asyncio, concurrency 100",
 )
