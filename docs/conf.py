@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import builtins
 import sys
+from types import ModuleType
 from typing import Any
 
 from docutils import nodes
+from pygments.styles.default import DefaultStyle
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 from sphinx.domains.python import PyObject
@@ -26,6 +28,12 @@ for known in (
     protocols.Serializer,
 ):
     setattr(config, known.__name__, known)
+
+# sqlspec 0.69 registers Pygments styles in a module that its wheel lacks; the theme loads them all.
+for missing in ("tools", "tools.sphinx_ext", "tools.sphinx_ext.pygments_styles"):
+    sys.modules.setdefault(missing, ModuleType(missing))
+for style in ("SQLSpecDarkStyle", "SQLSpecLightStyle"):
+    setattr(sys.modules["tools.sphinx_ext.pygments_styles"], style, type(style, (DefaultStyle,), {}))
 
 project = "litestar-queues"
 author = "the litestar-queues authors"
