@@ -33,7 +33,7 @@ for known in (
 for missing in ("tools", "tools.sphinx_ext", "tools.sphinx_ext.pygments_styles"):
     sys.modules.setdefault(missing, ModuleType(missing))
 for style in ("SQLSpecDarkStyle", "SQLSpecLightStyle"):
-    setattr(sys.modules["tools.sphinx_ext.pygments_styles"], style, type(style, (DefaultStyle,), {}))
+    setattr(sys.modules[missing], style, type(style, (DefaultStyle,), {}))
 
 project = "litestar-queues"
 author = "the litestar-queues authors"
