@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
@@ -59,27 +60,39 @@ class PsycopgConnection:
 
     async def fetch(self, text: str, params: Sequence[object]) -> Sequence[Row]:
         """Execute one statement and return its rows."""
-        self._rest_ears()
-        try:
+        with self._busy():
             await self._cursor.execute(text, params, binary=True)
             if self._cursor.description is None:
                 return ()
             rows: Sequence[Row] = await self._cursor.fetchall()
             return rows
-        finally:
-            self._prick_ears()
 
     async def run_many(self, text: str, rows: Sequence[Sequence[object]]) -> None:
         """Execute one statement for each row; psycopg sends them together."""
-        await self._cursor.executemany(text, rows)
+        with self._busy():
+            await self._cursor.executemany(text, rows)
 
     async def run(self, text: str) -> None:
         """Execute statements without parameters."""
+        with self._busy():
+            await self._cursor.execute(text, prepare=False)
+
+    @contextmanager
+    def _busy(self) -> Generator[None]:
+        """Let psycopg have the socket; and cancel what is cancelled.
+
+        On Python 3.11 ``asyncio.wait_for()``, which psycopg waits with, forgets a cancellation that
+        comes at the same time as the answer.
+        """
+        task = asyncio.current_task()
+        before = task.cancelling() if task else 0
         self._rest_ears()
         try:
-            await self._cursor.execute(text, prepare=False)
+            yield
         finally:
             self._prick_ears()
+            if task and task.cancelling() > before:
+                raise asyncio.CancelledError
 
     async def listen(
         self, channel: str, told: Callable[[str], None], lost: Callable[[], None]
