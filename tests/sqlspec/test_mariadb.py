@@ -113,7 +113,11 @@ async def test_tables_that_were_begun_are_finished(
         maria_database.ask(f"DROP TABLE {PREFIX}{name}")
 
     async with asyncmy.open() as store:
-        await store.enqueue([make_job()])
+        (answer,) = await store.enqueue([make_job()])
+        assert answer.created
+        assert len(await (await Claimer(store).open()).claim()) == 1
+    for name in ("schema", "signal", "event"):
+        maria_database.ask(f"SELECT COUNT(*) FROM {PREFIX}{name}")  # noqa: S608
 
 
 async def test_names_that_differ_only_in_their_ends_are_two(asyncmy: SQLSpecBackendConfig) -> None:

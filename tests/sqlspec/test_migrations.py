@@ -111,7 +111,10 @@ async def test_all_tables_of_one_database_are_made_together(open_: Open) -> None
     await migrate(config)
     for backend in backends:
         async with backend.open() as store:
-            await store.enqueue([make_job()])
+            job = make_job()
+            await store.enqueue([job])
+            held = await (await Claimer(store).open()).claim()
+            assert [one.id for one in held] == [job.id]  # and not the other's
 
 
 APP = """
