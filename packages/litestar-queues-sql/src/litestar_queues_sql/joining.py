@@ -174,15 +174,15 @@ class Joining(ABC):
         try:
             done = await operation()
         except Exception as error:
-            if isinstance(error, QueueError) or self.can_go_on(error):
+            if self.can_go_on(connection, error):
                 await connection.run(_UNDO)
             raise
         await connection.run(_RELEASE)
         return done
 
-    def can_go_on(self, error: BaseException) -> bool:
+    def can_go_on(self, connection: Connection, error: BaseException) -> bool:
         """Return whether the transaction, and what was written before *error*, still stands."""
-        return self.code_of(error) is not None
+        return isinstance(error, QueueError) or self.code_of(error) is not None
 
     async def run(self, connection: Connection, script: Factory[T]) -> tuple[T, set[str]]:
         """Run a script; return its result, and the topics to raise once that is committed."""
