@@ -16,7 +16,8 @@ from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from typing import Any, ClassVar, TypeVar
 
-from litestar_queues_core.errors import QueueError, SessionError
+from litestar_queues_core.errors import QueueError, SessionError, TransactionRolledBack
+from litestar_queues_core.ids import JobId
 from litestar_queues_core.model import NewJob
 from litestar_queues_core.settlements import Enqueued
 from litestar_queues_sql import running
@@ -80,7 +81,7 @@ class Joining(ABC):
 
     @abstractmethod
     async def wake(
-        self, session: Any, connection: Connection, jobs: Sequence[NewJob], topics: Collection[str]
+        self, session: Any, connection: Connection, jobs: Sequence[JobId], topics: Collection[str]
     ) -> None:
         """See to it that *topics* are raised once *jobs* have been committed, and only then."""
         ...
@@ -138,7 +139,8 @@ class Joining(ABC):
                 taken, lanes = await self._take(connection, partial(enqueue, plain))
                 answers, topics = [*answers, *taken], topics | lanes
             if topics:
-                await self.wake(session, connection, jobs, topics)
+                created = [one.id for one in answers if one.created]
+                await self.wake(session, connection, created, topics)
         by_request = dict(zip([job.id for job in (*keyed, *plain)], answers, strict=True))
         return [by_request[job.id] for job in jobs]
 
@@ -175,10 +177,18 @@ class Joining(ABC):
             done = await operation()
         except Exception as error:
             if self.can_go_on(connection, error):
-                await connection.run(_UNDO)
+                await self._undo(connection, error)
             raise
         await connection.run(_RELEASE)
         return done
+
+    async def _undo(self, connection: Connection, cause: Exception) -> None:
+        try:
+            await connection.run(_UNDO)
+        except Exception as error:
+            if self.code_of(error) is None:
+                raise
+            raise TransactionRolledBack(str(cause)) from cause  # servers can be told to
 
     def can_go_on(self, connection: Connection, error: BaseException) -> bool:
         """Return whether the transaction, and what was written before *error*, still stands."""

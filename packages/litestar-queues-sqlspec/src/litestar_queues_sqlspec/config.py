@@ -84,7 +84,10 @@ class SQLSpecBackendConfig:
         connections = MySQLConnections(self.config, adapter_of(self.config).name)
         try:
             async with open_mysql(
-                connections, prefix=self.prefix, create_schema=self.create_schema
+                connections,
+                prefix=self.prefix,
+                create_schema=self.create_schema,
+                sessions=connections.sessions,
             ) as store:
                 yield store
         finally:

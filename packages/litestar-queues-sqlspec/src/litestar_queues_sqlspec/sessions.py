@@ -41,7 +41,7 @@ class DriverSessions:
         wrap: Callable[[Any], Connection],
         *,
         in_transaction: Callable[[Any], bool],
-        gone: type[Exception],
+        gone: type[Exception] | tuple[type[Exception], ...] = (),
         begins: Callable[[Any], bool] = lambda session: False,
         block: str = "async with driver.transaction():",
     ) -> None:

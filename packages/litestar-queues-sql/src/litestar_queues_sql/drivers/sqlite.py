@@ -47,6 +47,11 @@ class AiosqliteConnection:
         """Whether a transaction is open."""
         return bool(self.raw.in_transaction)
 
+    @property
+    def autocommits(self) -> bool:
+        """Whether no transaction begins by itself, and ``commit()`` may do nothing."""
+        return _autocommits(self.raw._conn)
+
     async def fetch(self, text: str, params: Sequence[object]) -> Sequence[Row]:
         """Execute one statement and return its rows."""
         if self.raw.row_factory is None:
@@ -102,6 +107,11 @@ class BlockingSQLiteConnection:
         """Whether a transaction is open."""
         return self.raw.in_transaction
 
+    @property
+    def autocommits(self) -> bool:
+        """Whether no transaction begins by itself, and ``commit()`` may do nothing."""
+        return _autocommits(self.raw)
+
     async def fetch(self, text: str, params: Sequence[object]) -> Sequence[Row]:
         """Execute one statement and return its rows."""
         cursor = self.raw.cursor()
@@ -124,6 +134,11 @@ class BlockingSQLiteConnection:
     def discard(self) -> None:
         """Close it."""
         self.raw.close()
+
+
+def _autocommits(raw: sqlite3.Connection) -> bool:
+    """Whether it does, given that no transaction is open; Python 3.12 has another way to say so."""
+    return raw.isolation_level is None or getattr(raw, "autocommit", -1) is True
 
 
 def bound(params: Sequence[object]) -> list[Any]:

@@ -16,12 +16,14 @@ from litestar_queues_sql.held import HeldConnection
 from litestar_queues_sql.keeper import ServerKeeper, keeper
 from litestar_queues_sql.mysql.database import MySQLDatabase
 from litestar_queues_sql.mysql.errors import LockTimeout
+from litestar_queues_sql.mysql.transactions import MySQLTransactions
 from litestar_queues_sql.mysql.waking import Waker
 from litestar_queues_sql.signals import Signals
 from litestar_queues_sql.store import SqlStore
+from litestar_queues_sql.transactions import TransactionalStore
 
 
-class MySQLStore(SqlStore):
+class MySQLStore(TransactionalStore, SqlStore):
     """Jobs in the tables of a database of MySQL or MariaDB.
 
     Args:
@@ -30,6 +32,7 @@ class MySQLStore(SqlStore):
         waker: Tells other processes.
         exchanging: The connection for exchanges.
         enqueueing: The connection for what is enqueued.
+        transactions: Writes where the application commits.
     """
 
     def __init__(
@@ -39,8 +42,11 @@ class MySQLStore(SqlStore):
         waker: Waker,
         exchanging: HeldConnection,
         enqueueing: HeldConnection,
+        *,
+        transactions: MySQLTransactions,
     ) -> None:
         super().__init__(database)
+        self.share(transactions)
         self._mysql = database
         self._signals = signals
         self._waker = waker

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any, ClassVar
 
 from litestar_queues_core.errors import StoreError
-from litestar_queues_core.model import NewJob
+from litestar_queues_core.ids import JobId
 from litestar_queues_sql.driver import Connection
 from litestar_queues_sql.postgres.database import PostgresDatabase
 from litestar_queues_sql.postgres.errors import state_of, translated
@@ -82,7 +82,7 @@ class PostgresTransactions(Transactions):
         self._notifier.raise_(topics)
 
     async def wake(
-        self, session: Any, connection: Connection, jobs: Sequence[NewJob], topics: Collection[str]
+        self, session: Any, connection: Connection, jobs: Sequence[JobId], topics: Collection[str]
     ) -> None:
         """Raise topics after the commit; the server tells them by then, this process too."""
         if self.sessions.after_commit(session, self.later(topics)) or not self._notifier.tells:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from litestar_queues_core.errors import SessionError, StoreUnavailable
-from litestar_queues_core.model import NewJob
+from litestar_queues_core.ids import JobId
 from litestar_queues_sql.driver import Connection
 from litestar_queues_sql.drivers.sqlite import FileConnection
 from litestar_queues_sql.script import Sql
@@ -115,7 +115,7 @@ class SQLiteTransactions(Transactions):
         self._database.signals.raise_(topics)
 
     async def wake(
-        self, session: Any, connection: Connection, jobs: Sequence[NewJob], topics: Collection[str]
+        self, session: Any, connection: Connection, jobs: Sequence[JobId], topics: Collection[str]
     ) -> None:
         """Mark topics in the transaction; whoever waits looks at what has been committed."""
         raised = time.time_ns()
