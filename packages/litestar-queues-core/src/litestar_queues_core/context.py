@@ -237,7 +237,8 @@ class TaskExecutionContext:
 
         Raises:
             MissingAbilityError: The store does not share a database with the application.
-            TransactionError: The task is not async, or its job is completed already.
+            TransactionError: The task is not async, its job is completed already, or sessions of
+                the store block.
             LeaseLost: The job belongs to another worker by now; all was rolled back.
         """
         if not self.definition.is_async:
