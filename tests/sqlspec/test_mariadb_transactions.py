@@ -88,7 +88,7 @@ async def noop() -> None:
     pass
 
 
-REFUSED = {"priority": 2**70}
+REFUSED: dict[str, Any] = {"priority": 2**70}
 SNAPSHOT = "SELECT value FROM counter"
 
 

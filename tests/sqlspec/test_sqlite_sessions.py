@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import sys
 from collections.abc import AsyncGenerator, Callable
 from contextlib import closing
 from pathlib import Path
@@ -23,6 +24,7 @@ from litestar_queues_core import (
     get_current_task_context,
     task,
 )
+from litestar_queues_core.settlements import Renewal
 from litestar_queues_core.testing import Claimer, make_job
 from litestar_queues_core.testing.conformance.joining import enqueue_in
 from litestar_queues_core.testing.conformance.keys import KEY, is_free
@@ -72,8 +74,10 @@ async def opened(config: Any, path: Path) -> AsyncGenerator[Place]:
 @pytest.fixture
 async def place(path: Path) -> AsyncGenerator[Place]:
     settings = {"database": str(path), "timeout": 0.1}
+    pragmas = {"busy_timeout": 100, "foreign_keys": "ON"}
     config = type(SQLITE["aiosqlite"](path))(
-        connection_config=settings, driver_features={"pragmas": {"busy_timeout": 100}}
+        connection_config=settings,
+        driver_features={"pragmas": pragmas},
     )
     async for made in opened(config, path):
         yield made
@@ -233,9 +237,9 @@ async def test_the_marks_of_a_transaction_wake_other_processes(place: Place) -> 
 async def test_leases_are_renewed_once_the_application_has_committed(place: Place) -> None:
     claimer = await Claimer(place.store).open()
 
-    def renew() -> bool:
+    def renew() -> Renewal:
         with place.store.keeper() as keeper:
-            return keeper.renew(claimer.lease, seconds=5).alive
+            return keeper.renew(claimer.lease, seconds=5)
 
     async with place.config.provide_session() as driver, driver.transaction():
         await driver.execute(ADD)
@@ -247,8 +251,7 @@ async def test_leases_are_renewed_once_the_application_has_committed(place: Plac
         early = [one.done() for one in renewals]
 
     assert early == [False, False]
-    assert await renewals[0]
-    assert (await renewals[1]).alive
+    assert [(await one).alive for one in renewals] == [True, True]
 
 
 async def test_a_task_completes_with_its_data_and_enqueues_the_next(place: Place) -> None:
@@ -315,6 +318,49 @@ async def test_what_a_block_has_started_waits_for_its_end(place: Place) -> None:
         following = await (await started[0]).wait(SOON)
 
     assert following.status == "completed"
+
+
+async def test_between_two_blocks_the_queue_has_its_turn(place: Place) -> None:
+    order: list[str] = []
+
+    async def block() -> None:
+        async with place.store.transaction():
+            order.append("block")
+
+    async def enqueue() -> None:
+        await place.store.enqueue([make_job()])
+        order.append("queue")
+
+    for _ in range(3):
+        async with place.store.transaction():
+            waiting = [asyncio.create_task(one()) for one in (enqueue, block)]
+            await place.store.get([make_job().id])
+        await asyncio.gather(*waiting)
+
+    assert order == ["queue", "block"] * 3
+
+
+async def test_an_error_of_the_commit_is_the_tasks(place: Place) -> None:
+    with closing(sqlite3.connect(place.path)) as raw:
+        raw.execute("CREATE TABLE one (id INTEGER PRIMARY KEY)")
+        raw.execute("CREATE TABLE two (id REFERENCES one DEFERRABLE INITIALLY DEFERRED)")
+
+    @task(retries=1, retry_policy=0)
+    async def work() -> None:
+        context = get_current_task_context()
+        async with context.transaction() as session:
+            await session.execute(ADD)
+            await session.execute("INSERT INTO two VALUES (1)")
+            if context.attempt == 2:
+                await session.execute("INSERT INTO one VALUES (1)")
+        assert sys.exc_info() == (None, None, None)
+
+    async with Worker(place.service):
+        result = await (await place.service.enqueue(work)).wait(SOON)
+
+    assert result.status == "completed"
+    assert "FOREIGN KEY" in result.errors[0].message
+    assert counted(place.path) == 1
 
 
 @pytest.mark.parametrize("ended", ["commit", "rollback"])

@@ -10,6 +10,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from copy import copy
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -58,11 +59,8 @@ class AiosqliteSessions(AsyncSessions):
             in_transaction=_in_transaction,
             gone=ValueError,
         )
-        self._ours = type(config)(
-            connection_config=dict(config.connection_config),
-            statement_config=config.statement_config,
-            driver_features=dict(config.driver_features),
-        )
+        self._ours = copy(config)  # what it was made with is not all to be seen
+        self._ours.connection_instance = None
 
     @asynccontextmanager
     async def begin(self) -> AsyncGenerator[Any]:

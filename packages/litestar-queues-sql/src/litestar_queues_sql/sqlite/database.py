@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Collection, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
 
-from litestar_queues_core.errors import SchemaError, TransactionError
+from litestar_queues_core.errors import SchemaError, StoreUnavailable, TransactionError
 from litestar_queues_sql.database import PREFIX, Texts
 from litestar_queues_sql.schema import MIGRATIONS, Migration, upgrade, verify
-from litestar_queues_sql.script import Factory
+from litestar_queues_sql.script import Factory, Script
 from litestar_queues_sql.signals import Signals
 from litestar_queues_sql.sqlite.connection import Clock, Connection
 from litestar_queues_sql.sqlite.dialect import SQLITE
@@ -100,6 +100,11 @@ class SQLiteDatabase:
         self._check_holder()
         return await self._writer.submit(script)
 
+    async def written(self) -> None:
+        """Return once what has been asked for so far has been written, or could not be."""
+        with suppress(StoreUnavailable):
+            await self._writer.submit(_nothing)
+
     async def read(self, script: Factory[T]) -> T:
         """Run a script that only reads."""
         return await self._reader.submit(script)
@@ -139,3 +144,7 @@ class SQLiteDatabase:
                 "them (create_schema=True), or run your migrations"
             )
         return SchemaError(f"{self.path}: {error}")
+
+
+def _nothing() -> Script[None]:
+    yield from ()

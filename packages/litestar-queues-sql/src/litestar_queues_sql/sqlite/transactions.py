@@ -93,13 +93,18 @@ class SQLiteTransactions(Transactions):
 
     @asynccontextmanager
     async def open(self) -> AsyncGenerator[Any]:
-        """Open a transaction, once it is its turn in this process."""
-        async with self._turn, super().open() as session:
-            self._database.holder = asyncio.current_task()
-            try:
-                yield session
-            finally:
-                self._database.holder = None
+        """Open a transaction, once it is its turn in this process.
+
+        Between two blocks the queue has its turn, whose patience would seldom meet such a moment.
+        """
+        async with self._turn:
+            await self._database.written()
+            async with super().open() as session:
+                self._database.holder = asyncio.current_task()
+                try:
+                    yield session
+                finally:
+                    self._database.holder = None
 
     async def _begin(self, session: Any) -> Block:
         until = self._loop.time() + PATIENCE
