@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
@@ -217,6 +218,31 @@ async def test_blocking_sessions_on_a_file(tmp_path: Path, file: Path) -> None:
             await service.enqueue(confirm, 1, session=session)
     for one in (engine, elsewhere, automatic):
         one.dispose()
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="sqlite3 has no such argument yet")
+async def test_the_other_way_to_control_transactions(file: Path) -> None:
+    """``commit()`` does nothing in one mode, and there is always a transaction in the other."""
+    backend = configured(f"sqlite+aiosqlite:///{file}")
+    async for service in opened(backend.config, backend):
+        engines = {
+            mode: create_async_engine(
+                f"sqlite+aiosqlite:///{file}", connect_args={"autocommit": mode}
+            )
+            for mode in (True, False)
+        }
+        async with AsyncSession(engines[True]) as session:
+            with pytest.raises(SessionError, match="AUTOCOMMIT"):
+                await service.enqueue(confirm, 1, session=session)
+        async with AsyncSession(engines[False]) as session:
+            job = await service.enqueue(confirm, 1, session=session)
+            before = await service.get(job.id)
+            await session.commit()
+        for engine in engines.values():
+            await engine.dispose()
+
+        assert before is None
+        assert await service.get(job.id) is not None
 
 
 @pytest.mark.service

@@ -340,6 +340,7 @@ async def test_between_two_blocks_the_queue_has_its_turn(place: Place) -> None:
     assert order == ["queue", "block"] * 3
 
 
+@pytest.mark.filterwarnings("ignore:the .type, exc, tb. signature of throw")  # by SQLSpec
 async def test_an_error_of_the_commit_is_the_tasks(place: Place) -> None:
     with closing(sqlite3.connect(place.path)) as raw:
         raw.execute("CREATE TABLE one (id INTEGER PRIMARY KEY)")
