@@ -60,10 +60,10 @@ def take(wanted: Sequence[tuple[KeyRule, JobId, str]], now_ms: int) -> Script[Lo
             }
         yield _TAKE.many(missing)
         rows: list[tuple[str, JobId, str, int | None]] = yield HOLDERS([one[0] for one in missing])
-        free = [row[0] for row in rows if _is_free(row[3], now_ms) and row[1] not in ours]
-        holders |= {name: (job, task) for name, job, task, _ in rows if name not in free}
-        if free:
-            yield _SWEEP(free, now_ms)
+        expired = [row[0] for row in rows if _is_free(row[3], now_ms) and row[1] not in ours]
+        holders |= {name: (job, task) for name, job, task, _ in rows if name not in expired}
+        if expired:
+            yield _SWEEP(expired, now_ms)
     raise KeyBusyError(
         f"the keys {', '.join(sorted({rule.key for rule, *_ in wanted} - {*holders}))} change "
         "hands all the time; try again"
