@@ -109,7 +109,7 @@ def _completed(part: list[Settlement], places: Places) -> Iterator[Word]:
 
 def _fence(one: Settlement, place: Place) -> bytes:
     _, _, _, delivery, known = place
-    return known if delivery == one.delivery else fence(one.id, one.delivery)
+    return known if known and delivery == one.delivery else fence(one.id, one.delivery)
 
 
 def _one(one: Settlement, places: Places) -> Iterator[Word]:
