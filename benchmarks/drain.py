@@ -29,6 +29,7 @@ from litestar_queues_core.ids import new_lease_id
 from litestar_queues_core.model import WorkerInfo
 from litestar_queues_core.settlements import Kind, Settlement, Wants
 from litestar_queues_core.stores.memory import MemoryBackendConfig
+from litestar_queues_core.worker.standalone import run_worker
 from litestar_queues_sql.sqlite import SQLiteBackendConfig
 
 CONCURRENCY = 100
@@ -154,11 +155,9 @@ async def _work(path: Path) -> None:
     """Be the worker process: run what waits, and print the seconds that took."""
     config = QueueConfig(queue_backend=SQLiteBackendConfig(path=path))
     async with QueueService(config) as service:
-        worker = Worker(service, burst=True, own_process=True, concurrency=CONCURRENCY)
         began = time.perf_counter()
-        async with worker:
-            await worker.stopped.wait()
-            print(time.perf_counter() - began)
+        await run_worker(service, burst=True, concurrency=CONCURRENCY)
+        print(time.perf_counter() - began)
 
 
 def main() -> None:

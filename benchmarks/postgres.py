@@ -26,10 +26,11 @@ from postgres_servers import program
 from sqlspec.adapters.asyncpg import AsyncpgConfig
 from tests.databases.postgres import Database, PostgresServer
 
-from litestar_queues_core import QueueConfig, QueueService, Worker, task
+from litestar_queues_core import QueueConfig, QueueService, task
 from litestar_queues_core.ids import new_lease_id
 from litestar_queues_core.model import WorkerInfo
 from litestar_queues_core.settlements import NOTHING, Kind, Settlement, Wants
+from litestar_queues_core.worker.standalone import run_worker
 from litestar_queues_sql.drivers.asyncpg import AsyncpgConnection
 from litestar_queues_sqlspec import SQLSpecBackendConfig
 
@@ -179,11 +180,9 @@ async def work(url: str) -> None:
     """Be the worker process: run what waits, and tell how long and with how much it did that."""
     with Spy() as spy:
         async with QueueService(config_of(url)) as service:
-            worker = Worker(service, burst=True, own_process=True, concurrency=CONCURRENCY)
             began = time.perf_counter()
-            async with worker:
-                await worker.stopped.wait()
-                took = time.perf_counter() - began
+            await run_worker(service, burst=True, concurrency=CONCURRENCY)
+            took = time.perf_counter() - began
     print(json.dumps({"seconds": took, "sent": spy.sent}))
 
 

@@ -26,6 +26,7 @@ from litestar_queues_core.ids import new_lease_id
 from litestar_queues_core.model import Job, WorkerInfo
 from litestar_queues_core.settlements import NOTHING, Kind, Settlement, Wants
 from litestar_queues_core.testing import make_jobs
+from litestar_queues_core.worker.standalone import run_worker
 from litestar_queues_redis import RedisBackendConfig
 from litestar_queues_resp import RespStore
 
@@ -113,11 +114,9 @@ async def _fill_with_noops(url: str, jobs: int) -> None:
 async def work(url: str) -> None:
     """Be the worker process: run what waits, and print the seconds that took."""
     async with service_on(url) as service:
-        worker = Worker(service, burst=True, own_process=True, concurrency=CONCURRENCY)
         began = time.perf_counter()
-        async with worker:
-            await worker.stopped.wait()
-            print(time.perf_counter() - began)
+        await run_worker(service, burst=True, concurrency=CONCURRENCY)
+        print(time.perf_counter() - began)
 
 
 def floor(binary: str, jobs: int) -> float:

@@ -63,15 +63,18 @@ for _name in f"{REQUIRED} {BROWSE} {KEYS}".split():
 class FaultyBackend:
     """Opens the store of another backend, spoilt."""
 
-    def __init__(self, backend: BackendConfig, fault: Fault) -> None:
+    def __init__(
+        self, backend: BackendConfig, fault: Fault, *, kind: type[FaultyStore] = FaultyStore
+    ) -> None:
         self.backend = backend
         self.fault = fault
+        self.kind = kind
         self.stores: list[FaultyStore] = []
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Any]:
         async with self.backend.open() as store:
-            self.stores.append(FaultyStore(store, self.fault))
+            self.stores.append(self.kind(store, self.fault))
             yield self.stores[-1]
 
 

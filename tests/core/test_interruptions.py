@@ -61,8 +61,7 @@ def _stopping_the_first_run(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         begin(self, run, moment)
         if not stopped:
             stopped.append(run.job.id)
-            asyncio.get_running_loop().call_soon(run.stop, Stop.CANCEL)
-            # Ahead of the first step of the asyncio task, which is scheduled after this.
+            run.stop(Stop.CANCEL)
 
     monkeypatch.setattr(Holdings, "begin", begin_and_stop)
     return stopped

@@ -103,15 +103,11 @@ def _keeps_what_it_cannot_run(plant: pytest.MonkeyPatch) -> None:
     plant.setattr(Fetcher, "give_back", lambda self, age=0.0: None)
 
 
-def _hears_one_reason_only(plant: pytest.MonkeyPatch) -> None:
-    """A run is interrupted once, and perhaps before its first step."""
+def _is_not_interrupted(plant: pytest.MonkeyPatch) -> None:
+    """A run notes why it should stop, and its code goes on."""
 
     def stop(self: Run, reason: Stop) -> None:
-        if self.stopped is not None and reason is not Stop.LOST:
-            return
-        first, self.stopped = self.stopped is None, reason
-        if first and self.handle is not None and self.settlement is None:
-            self.handle.cancel()
+        self.stopped = reason
 
     plant.setattr(Run, "stop", stop)
 
@@ -123,7 +119,7 @@ def _goes_on_without_its_lease(plant: pytest.MonkeyPatch) -> None:
 
 PLANTS: list[Plant] = [
     _goes_on_without_its_lease,
-    _hears_one_reason_only,
+    _is_not_interrupted,
     _judges_at_once,
     _keeps_what_it_cannot_run,
     _more_attempts_than_allowed,

@@ -6,10 +6,14 @@ import asyncio
 import contextvars
 import sys
 import threading
+import time
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
+from tests.core.faulty import FaultyBackend, FaultyStore
 
 from litestar_queues_core import (
     Cancel,
@@ -17,6 +21,7 @@ from litestar_queues_core import (
     JobCancelledError,
     JobFailedError,
     NonRetryableError,
+    QueueConfig,
     QueueService,
     Retry,
     RetryPolicy,
@@ -33,6 +38,8 @@ from litestar_queues_core.events import (
     publish_task_log,
     publish_task_progress,
 )
+from litestar_queues_core.stores.memory import MemoryBackendConfig
+from litestar_queues_core.worker.runner import TURN
 
 SOON = 5.0
 AT_ONCE = RetryPolicy(first=0, jitter=0)
@@ -572,6 +579,69 @@ async def test_a_hook_that_raises_cancelled_error_fails_its_attempt(service: Que
         result = await (await service.enqueue(plain)).wait(SOON)
 
     assert result.status is Status.FAILED
+
+
+async def test_short_jobs_leave_the_loop_to_others_between_them(service: QueueService) -> None:
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    @task
+    async def short() -> int:
+        return turns
+
+    @task
+    async def long() -> int:
+        end = time.perf_counter() + 2 * TURN
+        while time.perf_counter() < end:
+            pass
+        return turns
+
+    background = asyncio.create_task(others())
+    try:
+        async with Worker(service, concurrency=2):
+            shorts = await service.enqueue_many([short.call() for _ in range(20)])
+            in_turn = Counter([await result.value(SOON) for result in shorts])
+            assert max(in_turn.values()) <= 2
+        if sys.version_info >= (3, 12):  # before, each begins in a turn of the loop's own
+            async with Worker(service, concurrency=20):
+                longs = await service.enqueue_many([long.call() for _ in range(5)])
+                in_turn = Counter([await result.value(SOON) for result in longs])
+                assert max(in_turn.values()) == 1
+    finally:
+        background.cancel()
+
+
+async def test_jobs_run_while_the_store_works_on_an_exchange() -> None:
+    ran, met = 0, list[int]()
+
+    class Slow(FaultyStore):
+        async def exchange(self, *args: Any, **kwargs: Any) -> Any:
+            before = ran
+            answer = await self.store.exchange(*args, **kwargs)
+            for _ in range(5):
+                await asyncio.sleep(0)
+            met.append(ran - before)
+            return answer
+
+    @task
+    async def short() -> None:
+        nonlocal ran
+        ran += 1
+
+    backend = FaultyBackend(MemoryBackendConfig(), lambda name, number: None, kind=Slow)
+    async with QueueService(QueueConfig(queue_backend=backend)) as service:
+        await service.enqueue_many([short.call() for _ in range(500)])
+        async with Worker(service, burst=True, concurrency=10) as worker:
+            await worker.stopped.wait()
+
+    assert ran == 500
+    assert len(met) < 500 / 10 + 10
+    assert met[3:45].count(0) == 0
 
 
 def test_a_worker_takes_a_service_only() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, groupby, zip_longest
-from typing import Any, NamedTuple
+from typing import Any, TypeAlias
 
 from litestar_queues_core.ids import JobId
 from litestar_queues_core.lifecycle import TRANSITIONS
@@ -23,7 +23,7 @@ from litestar_queues_resp.layout import (
     split_ids,
     text_id,
 )
-from litestar_queues_resp.reading import Held, Kept, fresh_job, held_job
+from litestar_queues_resp.reading import Held, Kept, fresh_jobs, held_job
 from litestar_queues_resp.taking import job_words
 
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
@@ -33,24 +33,15 @@ REMOTE = frozenset(
 """Steps of work that runs elsewhere, which this store does not keep yet."""
 
 
-class Place(NamedTuple):
-    """Where a lease holds a job.  Only a hint: the script looks, and seeks if need be.
+Place: TypeAlias = tuple[bytes, int, int, int, bytes]
+"""Where a lease holds a job.  Only a hint: the script looks, and seeks if need be.
 
-    Attributes:
-        claim: The claim.
-        number: The place in it, from 1.
-        size: How many jobs it had; 0 if that is not known.
-        fence: Id and delivery of the job that was put there.
-    """
-
-    claim: bytes = b""
-    number: int = 0
-    size: int = 0
-    fence: bytes = b""
-
-
+That is the claim, the place in it from 1, how many jobs it had (0 if that is not known), the
+delivery and the fence of the job that was put there.  A plain tuple, because one is made per job.
+"""
 Places = dict[JobId, Place]
-_NOWHERE = Place()
+_NOWHERE: Place = (b"", 0, 0, 0, b"")
+_COMPLETE = Kind.COMPLETE
 
 MOST = 10_000
 """More are not claimed at once: a claim counts its jobs in two bytes."""
@@ -83,7 +74,7 @@ def exchange_words(
 
 def _is_plain(one: Settlement) -> bool:
     return (
-        one.kind is Kind.COMPLETE
+        one.kind is _COMPLETE
         and one.closing is None
         and one.failure is None
         and not (one.events or one.follow_ups)
@@ -96,16 +87,17 @@ def _by_claim(group: list[Settlement], places: Places) -> Iterable[list[Settleme
         return [[one] for one in group]
     parts: dict[bytes, list[Settlement]] = {}
     for one in group:
-        parts.setdefault(places.get(one.id, _NOWHERE).claim, []).append(one)
+        parts.setdefault(places.get(one.id, _NOWHERE)[0], []).append(one)
     return parts.values()
 
 
 def _completed(part: list[Settlement], places: Places) -> Iterator[Word]:
     held = [places.get(one.id, _NOWHERE) for one in part]
-    numbers = [place.number for place in held]
-    whole = len(part) == held[0].size and numbers == sorted(numbers)
+    claim, _, size, _, _ = held[0]
+    numbers = [place[1] for place in held]
+    whole = len(part) == size and numbers == sorted(numbers)
     yield "completed"
-    yield held[0].claim
+    yield claim
     yield b"" if whole else places_text(numbers)
     yield b"".join([_fence(one, place) for one, place in zip(part, held, strict=True)])
     if any(one.value is not None for one in part):
@@ -116,15 +108,14 @@ def _completed(part: list[Settlement], places: Places) -> Iterator[Word]:
 
 
 def _fence(one: Settlement, place: Place) -> bytes:
-    if place.fence[16:] == one.delivery.to_bytes(4, signed=True):
-        return place.fence
-    return fence(one.id, one.delivery)
+    _, _, _, delivery, known = place
+    return known if known and delivery == one.delivery else fence(one.id, one.delivery)
 
 
 def _one(one: Settlement, places: Places) -> Iterator[Word]:
     transition = TRANSITIONS[one.kind]
     place = places.get(one.id, _NOWHERE)
-    yield from ("one", place.claim, place.number, _fence(one, place))
+    yield from ("one", *place[:2], _fence(one, place))
     if one.kind is Kind.PROGRESS:
         yield "progress"
     else:
@@ -182,7 +173,8 @@ def read_exchange(
         else:
             numbers = range(1, count + 1)
         for raw, job, place in zip(ids, jobs, numbers, strict=True):
-            places[job.id] = Place(field, place, count, raw + job.delivery.to_bytes(4))
+            delivery = job.delivery
+            places[job.new.id] = (field, place, count, delivery, raw + delivery.to_bytes(4))
         claimed += jobs
     return Exchange(
         claimed=claimed,
@@ -201,7 +193,7 @@ def _claimed(ids: Sequence[bytes], told: Sequence[Any], now_ms: int, worker: str
     """Return the jobs of one claim: requests, pasts and errors, and how they have been held."""
     blobs, pasts, errors = told[:_FRESH]
     if not pasts:
-        return [fresh_job(raw, blob, now_ms, worker) for raw, blob in zip(ids, blobs, strict=True)]
+        return fresh_jobs(ids, blobs, now_ms, worker)
     kept = [Kept(*row) for row in zip_longest(ids, blobs, pasts, errors)]
     if len(told) == _FRESH:
         return [held_job(one, None, now_ms, worker) for one in kept]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from struct import Struct
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from litestar_queues_core.lanes import suspects_of
 from litestar_queues_core.model import (
@@ -19,20 +19,18 @@ from litestar_queues_core.model import (
 from litestar_queues_core.wire import decode_errors, decode_meta, decode_spec
 from litestar_queues_resp.layout import EXPIRES, KEY, META, MOMENTS, STATUSES, text_id
 
+_RUNNING = Status.RUNNING
 _HEAD = Struct(">BBHQQ")
 _PLAIN_HEAD = Struct(">BBHQQI")
 _RECORD = Struct(">BIQQB")
 _U16, _U32, _U64, _DOUBLE = Struct(">H"), Struct(">I"), Struct(">Q"), Struct(">d")
 
 
-class Request(NamedTuple):
-    """A request as it is kept: as a new job, with its lane and its instants."""
+Request: TypeAlias = tuple[NewJob, str, int, int, int | None]
+"""A request as it is kept: as a new job, its lane, and when it was enqueued, is due and expires.
 
-    new: NewJob
-    lane: str
-    enqueued_ms: int
-    due_ms: int
-    expires_ms: int | None
+A plain tuple, because one is made per job.
+"""
 
 
 _plain: dict[bytes, tuple[TaskSpec, str]] = {}
@@ -56,7 +54,7 @@ def read_request(raw: bytes, blob: bytes) -> Request:
     middle = blob[24:payload_at]
     spec, lane = _plain.get(middle) or _plain_middle(middle)
     new = NewJob(text_id(raw), spec, blob[payload_at:])
-    return Request(new, lane, enqueued_ms, due_ms, None)
+    return new, lane, enqueued_ms, due_ms, None
 
 
 def _read_special(raw: bytes, blob: bytes, flags: int) -> Request:
@@ -78,7 +76,7 @@ def _read_special(raw: bytes, blob: bytes, flags: int) -> Request:
         meta, at = decode_meta(blob[at + 4 : end]), end
     spec = decode_spec(blob[at + 2 : at + 2 + _U16.unpack_from(blob, at)[0]])
     new = NewJob(text_id(raw), spec, blob[len(blob) - length :], key=key, meta=meta)
-    return Request(new, lane, enqueued_ms, due_ms, expires_ms)
+    return new, lane, enqueued_ms, due_ms, expires_ms
 
 
 class Past(NamedTuple):
@@ -112,11 +110,16 @@ class Held(NamedTuple):
     lane: str
 
 
-def fresh_job(raw: bytes, blob: bytes, now_ms: int, worker: str) -> Job:
-    """Return a job that is handed out for the first time, from its id and its request."""
-    new, lane, enqueued_ms, due_ms, expires_ms = read_request(raw, blob)
-    details = JobDetails(enqueued_ms, now_ms, worker=worker)
-    return Job(new, Status.RUNNING, lane, due_ms, 0, 1, 0, 0, 0, expires_ms, details)
+def fresh_jobs(ids: Sequence[bytes], blobs: Sequence[bytes], now_ms: int, worker: str) -> list[Job]:
+    """Return jobs that are handed out for the first time, from their ids and requests."""
+    jobs: list[Job] = []
+    details = JobDetails(0, now_ms, None, worker)
+    for raw, blob in zip(ids, blobs, strict=True):
+        new, lane, enqueued_ms, due_ms, expires_ms = read_request(raw, blob)
+        if enqueued_ms != details.enqueued_ms:  # what was enqueued together shares them
+            details = JobDetails(enqueued_ms, now_ms, None, worker)
+        jobs.append(Job(new, _RUNNING, lane, due_ms, 0, 1, 0, 0, 0, expires_ms, details))
+    return jobs
 
 
 class Kept(NamedTuple):

@@ -171,11 +171,11 @@ def _given_back(job: Job, status: Status, worker: str) -> list[Word]:
 def _moved(found: Sequence[Any], new: Status) -> Moved:
     raw, blob = found[0], found[2]
     old: int = found[1]
-    request = read_request(raw, blob)
+    request, lane, *_ = read_request(raw, blob)
     return Moved(
         id=text_id(raw),
-        task=request.new.spec.task,
-        queue=queue_of(request.lane),
+        task=request.spec.task,
+        queue=queue_of(lane),
         old=STATUSES[old],
         new=new,
     )

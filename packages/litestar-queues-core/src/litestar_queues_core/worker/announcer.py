@@ -66,7 +66,7 @@ class Announcer:
             value=settlement.value,
             failure=settlement.failure,
             follow_ups=settlement.follow_ups,
-            events=run.events,
+            events=run.events or (),
             closing=self._closing(run, settlement.kind, message),
             closing_if_cancelled=self.event(run, CANCELLED, message),
         )
@@ -74,6 +74,7 @@ class Announcer:
     def keep(self, run: Run, event: Event) -> None:
         """Let *event* travel with the settlement of *run*, if a history is kept."""
         if self._history:
+            run.events = run.events or []
             run.events.append(event)
 
     def event(self, run: Run, type: str, message: str | None = None) -> Event:  # noqa: A002

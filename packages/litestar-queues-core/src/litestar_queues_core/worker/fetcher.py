@@ -87,7 +87,17 @@ class Fetcher:
         self._holdings.wake.set()
 
     async def poll(self) -> float:
-        """Do one exchange, if there is a reason for one; return the seconds to rest."""
+        """Do exchanges as long as there is a reason for one; return the seconds to rest.
+
+        After one that leads to another, the next is sent before the loop runs what was claimed:
+        the store works on it meanwhile.
+        """
+        rest = 0.0
+        while rest <= 0:
+            rest = await self._round()
+        return rest
+
+    async def _round(self) -> float:
         if self._capacity.round_over:
             self._asked_for = self.dry
         if self._lease.dead:
@@ -248,7 +258,7 @@ class Fetcher:
             self._holdings.forget(run)
             return []
         run.replaced = True
-        run.events.clear()
+        run.events = None
         run.settlement = self._announcer.closing(run, unrecordable(run.job, reason))
         return [run]
 

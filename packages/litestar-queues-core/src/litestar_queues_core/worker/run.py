@@ -44,44 +44,26 @@ class Run:
         undelivered: Whether an event was lost that strict delivery would have needed.
     """
 
-    __slots__ = (
-        "_reasons",
-        "claimed",
-        "committed",
-        "context",
-        "doubtful",
-        "ended",
-        "entered",
-        "events",
-        "handle",
-        "job",
-        "progress",
-        "replaced",
-        "settlement",
-        "started",
-        "stopped",
-        "took",
-        "undelivered",
-    )
+    # Defaults of the class: one is made per job, and few of these ever change.
+    started: float = 0.0
+    took: float = 0.0
+    handle: asyncio.Task[None] | None = None
+    context: TaskExecutionContext | None = None
+    entered: bool = False
+    ended: bool = False
+    stopped: Stop | None = None
+    _reasons: tuple[Stop, ...] = ()
+    settlement: Settlement | None = None
+    committed: bool = False
+    doubtful: Settlement | None = None
+    progress: bytes | None = None
+    replaced: bool = False
+    events: list[Event] | None = None
+    undelivered: bool = False
 
     def __init__(self, job: Job, claimed: float) -> None:
         self.job: Job = job
         self.claimed: float = claimed
-        self.started: float = 0.0
-        self.took: float = 0.0
-        self.handle: asyncio.Task[None] | None = None
-        self.context: TaskExecutionContext | None = None
-        self.entered: bool = False
-        self.ended: bool = False
-        self.stopped: Stop | None = None
-        self._reasons: list[Stop] | None = None
-        self.settlement: Settlement | None = None
-        self.committed: bool = False
-        self.doubtful: Settlement | None = None
-        self.progress: bytes | None = None
-        self.replaced: bool = False
-        self.events: list[Event] = []
-        self.undelivered: bool = False
 
     @property
     def key(self) -> tuple[str, int]:
@@ -100,10 +82,9 @@ class Run:
         the code has ended, only hooks are left to interrupt, and what it came to stands, unless
         the lease is lost.
         """
-        reasons = self._reasons = self._reasons or []
-        if reason in reasons or (self.ended and reason not in FINAL):
+        if reason in self._reasons or (self.ended and reason not in FINAL):
             return
-        reasons.append(reason)
+        self._reasons += (reason,)
         if reason is Stop.LOST or (self.stopped is None and not self.ended):
             self.stopped = reason
         if self.context is not None:

@@ -42,12 +42,11 @@ class Watchdog:
     def look(self) -> None:
         """Compare the loop's last sign of life with the clock, and ask for another."""
         silent = time.monotonic() - self._heard
-        if silent >= self._limit and self.alive:
-            self._reported = True
-            self._give_up(silent)
-        elif silent >= BLOCKED * 2 and not self._reported:
+        if silent >= min(BLOCKED * 2, self._limit) and not self._reported:
             self._reported = True
             logger.warning("the event loop has been blocked for %.1f s by %s", silent, self._line())
+        if silent >= self._limit and self.alive:
+            self._give_up(silent)
         try:
             self._loop.call_soon_threadsafe(self._hear)
         except RuntimeError:
