@@ -65,6 +65,7 @@ class MariaServer(Program):
             "pid-file": self.directory / "pid",
             "port": self.port,
             "socket": self.socket,
+            "tmpdir": self.directory,  # that of the tests may be closed to it
         }
         named = [f"--{name}={value}" for name, value in settings.items()]
         return [str(binary()), "--no-defaults", "--skip-name-resolve", *named, *SMALL]
@@ -167,10 +168,11 @@ def template() -> Path:
     data = directory / "data"
     installer = shutil.which("mariadb-install-db")
     options = ("--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve")
-    run(installer, "--no-defaults", f"--datadir={data}", *options, *SMALL, cwd=directory)
+    small = (*SMALL, f"--tmpdir={directory}")
+    run(installer, "--no-defaults", f"--datadir={data}", *options, *small, cwd=directory)
     statements = f"FLUSH PRIVILEGES;\nCREATE USER {APP};\n"
     run(
-        *(binary(), "--no-defaults", "--bootstrap", f"--datadir={data}", *SMALL),
+        *(binary(), "--no-defaults", "--bootstrap", f"--datadir={data}", *small),
         input=statements,
         cwd=directory,
     )
