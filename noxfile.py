@@ -42,7 +42,9 @@ ONCE = [  # servers, and whole programs: they take minutes and say little about 
 HISTORIES = "--ignore=tests/histories"  # they say nothing about how the code was installed
 CHAOS = {  # what befalls which store
     "sqlite": "kill,stop,block,disk",
+    "tests.databases.targets:FileTarget": "kill,stop,block,disk",
     "tests.databases.targets:PostgresTarget": "kill,stop,block,server,delay,cut,hole,drop",
+    "tests.databases.targets:MariaTarget": "kill,stop,block,server,delay,cut,hole,drop",
     "tests.resp.targets:ValkeyTarget": "cut,delay,drop,hole,kill,server,stop",
     "tests.resp.targets:RedisTarget": "cut,delay,drop,hole,kill,server,stop",
 }
@@ -216,6 +218,11 @@ def chaos(session: nox.Session) -> None:
     install(session, "test")
     session.run("python", "tests/chaos/kill.py")
     for store, faults in CHAOS.items():
+        if "Maria" in store and not shutil.which(
+            "mariadbd", path=f"{os.environ['PATH']}:/usr/sbin"
+        ):
+            session.warn(f"{store} is left out: there is no mariadbd on the path")
+            continue
         run = [f"--store={store}", f"--faults={faults}", "--seconds=480", "--verbose"]
         session.run("python", "-m", "litestar_queues_core.testing.chaos", *run, *session.posargs)
 

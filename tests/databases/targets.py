@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import random
+import sqlite3
 import threading
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import psycopg
 import pymysql
@@ -21,26 +22,44 @@ from tests.databases.postgres import APP, Database, PostgresServer, binaries
 from tests.databases.program import HOST
 
 from litestar_queues_core.protocols import BackendConfig
-from litestar_queues_core.testing.chaos import Ledger
+from litestar_queues_core.testing.chaos import Ledger, SmallDisk
 from litestar_queues_core.testing.chaos.ledger import COMPLETED, ORDERED
+from litestar_queues_sql.sqlite.chaos import MEBIBYTES
 from litestar_queues_sqlspec import SQLSpecBackendConfig
 
 if TYPE_CHECKING:
-    from sqlspec.adapters.asyncpg import AsyncpgConfig, AsyncpgDriver
+    from sqlspec.adapters.aiosqlite import AiosqliteConfig
+    from sqlspec.adapters.asyncmy import AsyncmyConfig
+    from sqlspec.adapters.asyncpg import AsyncpgConfig
 
 TERMINATES = 1.0
 SETTLED = 3
 NOWHERE = {"port": 1, "database": "none"}
 LEDGER = (
-    "CREATE TABLE ledger (what text NOT NULL, job text NOT NULL)",
+    "CREATE TABLE ledger (what varchar(20) NOT NULL, job varchar(40) NOT NULL)",
     "CREATE TABLE counter (value int NOT NULL)",
     "INSERT INTO counter VALUES (0)",
-    f"ALTER TABLE ledger OWNER TO {APP}",
-    f"ALTER TABLE counter OWNER TO {APP}",
 )
 """No constraint: whatever is entered twice is seen."""
 CHILD = "child"
 """The name of whoever has not started the server; only the connections of these are ended."""
+
+
+async def enter(session: Any, entry: str, what: str, job: str) -> None:
+    """Enter something with a driver of SQLSpec."""
+    await session.execute(entry, what, job)
+    if what == COMPLETED:
+        await session.execute("UPDATE counter SET value = value + 1")
+
+
+def read_ledger(ask: Callable[[str], Iterable[tuple[Any, ...]]]) -> Ledger:
+    """Return what has been committed."""
+    jobs: dict[str, list[str]] = {ORDERED: [], COMPLETED: []}
+    for what, job in ask("SELECT what, job FROM ledger"):
+        jobs[what].append(job)
+    ((counter,),) = ask("SELECT value FROM counter")
+    return Ledger(jobs[ORDERED], jobs[COMPLETED], counter)
+
 
 AnyServer = PostgresServer | MariaServer
 AnyDatabase = Database | mariadb.Database
@@ -130,9 +149,54 @@ class Target(ABC):
                     self._database.end(random.choice(settled))  # noqa: S311
 
 
-class PostgresTarget(Target):
+class LedgerTarget(Target):
+    """One whose application has a ledger, by the drivers of SQLSpec.
+
+    Attributes:
+        entry: Enters something.
+    """
+
+    entry = "INSERT INTO ledger VALUES (?, ?)"
+
+    @abstractmethod
+    def make_sqlspec(self, host: str, port: int, database: str) -> Any:
+        """Return the configuration of SQLSpec."""
+
+    def make_ledger(self) -> None:
+        assert self._database is not None
+        for statement in LEDGER:
+            self._database.ask(statement)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncGenerator[Any]:
+        """Open a session on a connection of its own: it may fail in any way."""
+        host, port = self._through or self.address()
+        config = self.make_sqlspec(host, port, str(self._where()["database"]))
+        raw = await config.create_connection()
+        try:
+            driver = config.driver_type(raw, config.statement_config, config.driver_features)
+            await driver.begin()
+            yield driver
+            await driver.commit()
+        finally:
+            self.cut(raw)  # rolled back by the server, which a silent network keeps from us
+
+    @abstractmethod
+    def cut(self, raw: Any) -> None:
+        """Cut a connection of the driver."""
+
+    async def enter(self, session: Any, what: str, job: str) -> None:
+        await enter(session, self.entry, what, job)
+
+    def read_ledger(self) -> Ledger:
+        assert self._database is not None
+        return read_ledger(self._database.ask)
+
+
+class PostgresTarget(LedgerTarget):
     """The newest, by asyncpg."""
 
+    entry = "INSERT INTO ledger VALUES ($1, $2)"
     version: Callable[[Sequence[int]], int] = max
     relaxed = False
     pooled = False
@@ -143,14 +207,14 @@ class PostgresTarget(Target):
 
     def make_config(self, host: str, port: int, database: str, prefix: str) -> BackendConfig:
         return SQLSpecBackendConfig(
-            config=self._sqlspec(host, port, database),
+            config=self.make_sqlspec(host, port, database),
             prefix=prefix,
             relaxed_commit=self.relaxed,
             notify=not self.pooled,
             create_schema=True,
         )
 
-    def _sqlspec(self, host: str, port: int, database: str) -> AsyncpgConfig:
+    def make_sqlspec(self, host: str, port: int, database: str) -> AsyncpgConfig:
         from sqlspec.adapters.asyncpg import AsyncpgConfig
 
         dsn = f"postgresql://{APP}@{host}:{port}/{database}"
@@ -164,36 +228,13 @@ class PostgresTarget(Target):
         return AsyncpgConfig(connection_config=settings)
 
     def make_ledger(self) -> None:
+        super().make_ledger()
         assert self._database is not None
-        for statement in LEDGER:
-            self._database.ask(statement)
+        for table in ("ledger", "counter"):
+            self._database.ask(f"ALTER TABLE {table} OWNER TO {APP}")
 
-    @asynccontextmanager
-    async def transaction(self) -> AsyncGenerator[AsyncpgDriver]:
-        """Open a session on a connection of its own: it may fail in any way."""
-        host, port = self._through or self.address()
-        config = self._sqlspec(host, port, str(self._where()["database"]))
-        raw = await config.create_connection()
-        try:
-            driver = config.driver_type(raw, config.statement_config, config.driver_features)
-            await driver.begin()
-            yield driver
-            await driver.commit()
-        finally:
-            raw.terminate()  # rolled back by the server, which a silent network keeps from us
-
-    async def enter(self, session: AsyncpgDriver, what: str, job: str) -> None:
-        await session.execute("INSERT INTO ledger VALUES ($1, $2)", what, job)
-        if what == COMPLETED:
-            await session.execute("UPDATE counter SET value = value + 1")
-
-    def read_ledger(self) -> Ledger:
-        assert self._database is not None
-        jobs: dict[str, list[str]] = {ORDERED: [], COMPLETED: []}
-        for what, job in self._database.ask("SELECT what, job FROM ledger"):
-            jobs[what].append(job)
-        ((counter,),) = self._database.ask("SELECT value FROM counter")
-        return Ledger(jobs[ORDERED], jobs[COMPLETED], counter)
+    def cut(self, raw: Any) -> None:
+        raw.terminate()
 
     def connections(self) -> list[int]:
         assert isinstance(self._server, PostgresServer)
@@ -235,20 +276,29 @@ class OldestTarget(PostgresTarget):
     version = min
 
 
-class MariaTarget(Target):
+class MariaTarget(LedgerTarget):
     """MariaDB, by asyncmy."""
 
+    entry = "INSERT INTO ledger VALUES (%s, %s)"
+
     def make_server(self, directory: Path) -> MariaServer:
-        return MariaServer(directory)
+        # The network may swallow a client that has locked the counter for all others.
+        return MariaServer(directory, "--idle-transaction-timeout=3")
 
     def make_config(self, host: str, port: int, database: str, prefix: str) -> BackendConfig:
+        return SQLSpecBackendConfig(
+            config=self.make_sqlspec(host, port, database), prefix=prefix, create_schema=True
+        )
+
+    def make_sqlspec(self, host: str, port: int, database: str) -> AsyncmyConfig:
         from sqlspec.adapters.asyncmy import AsyncmyConfig
 
         user = CHILD if self.child else mariadb.APP
         where = {"host": host, "port": port, "user": user, "database": database}
-        return SQLSpecBackendConfig(
-            config=AsyncmyConfig(connection_config=where), prefix=prefix, create_schema=True
-        )
+        return AsyncmyConfig(connection_config=where)
+
+    def cut(self, raw: Any) -> None:
+        raw.close()
 
     def start(self) -> None:
         super().start()
@@ -260,3 +310,56 @@ class MariaTarget(Target):
         assert isinstance(self._server, MariaServer)
         found = "SELECT id FROM information_schema.processlist WHERE user = %s"
         return [number for (number,) in self._server.ask(found, CHILD)]
+
+
+class FileTarget:
+    """A SQLite file that the application shares, by aiosqlite; it may be on a small disk."""
+
+    def __init__(self, workspace: Path) -> None:
+        self._disk = SmallDisk(workspace / "data")
+        self._path = self._disk.directory / "app.db"
+
+    def config(self, data: str) -> BackendConfig:
+        self._disk.directory.mkdir(parents=True, exist_ok=True)
+        return SQLSpecBackendConfig(config=self._sqlspec(), prefix=f"{data}_", create_schema=True)
+
+    def _sqlspec(self) -> AiosqliteConfig:
+        from sqlspec.adapters.aiosqlite import AiosqliteConfig
+
+        return AiosqliteConfig(connection_config={"database": str(self._path)})
+
+    def make_disk(self) -> None:
+        self._disk.mount(mebibytes=MEBIBYTES)
+
+    def fill_disk(self) -> None:
+        self._disk.fill()
+
+    def free_disk(self) -> None:
+        self._disk.free()
+
+    def _ask(self, statement: str) -> list[tuple[Any, ...]]:
+        with closing(sqlite3.connect(self._path)) as raw:
+            rows = raw.execute(statement).fetchall()
+            raw.commit()
+        return rows
+
+    def make_ledger(self) -> None:
+        for statement in LEDGER:
+            self._ask(statement)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncGenerator[Any]:
+        config = self._sqlspec()
+        try:
+            async with config.provide_session() as driver:
+                await driver.begin()
+                yield driver
+                await driver.commit()
+        finally:
+            await config.close_pool()
+
+    async def enter(self, session: Any, what: str, job: str) -> None:
+        await enter(session, LedgerTarget.entry, what, job)
+
+    def read_ledger(self) -> Ledger:
+        return read_ledger(self._ask)

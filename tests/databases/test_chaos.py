@@ -34,7 +34,20 @@ def test_nothing_is_lost_or_stuck_or_settled_twice(target: str) -> None:
     assert report["kept"], figures["broken"]
     assert not report["skipped"]
     assert set(report["faults"]) <= set(FAULTS)
-    if target != "MariaTarget":  # it has no transactions with the application's data yet
-        assert figures["booked"] > 5
+    assert figures["booked"] > 5
+    assert figures["completed"] == figures["enqueued"] + figures["unanswered"] > 20
+    assert report["settled_after"] < 60
+
+
+def test_an_application_that_shares_its_file() -> None:
+    report = chaos(
+        *("tests.databases.targets:FileTarget", "--seconds", "15"),
+        *("--faults", "kill,stop,block,disk", "--jobs-per-second", "12"),
+    )
+
+    figures = report["figures"]
+    assert report["kept"], figures["broken"]
+    assert set(report["skipped"]) <= {"disk"}
+    assert figures["booked"] > 5
     assert figures["completed"] == figures["enqueued"] + figures["unanswered"] > 20
     assert report["settled_after"] < 60

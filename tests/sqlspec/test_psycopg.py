@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -10,6 +11,14 @@ from sqlspec.adapters.psycopg import PsycopgAsyncConfig, PsycopgSyncConfig
 from tests.databases.pgbouncer import Bouncer
 from tests.databases.postgres import Database
 
+from litestar_queues_core import (
+    QueueConfig,
+    QueueService,
+    SessionError,
+    Worker,
+    get_current_task_context,
+    task,
+)
 from litestar_queues_core.errors import ConfigError, QueueError, StoreUnavailable
 from litestar_queues_core.testing import Claimer, make_job, make_jobs
 from litestar_queues_sqlspec import SQLSpecBackendConfig
@@ -101,3 +110,46 @@ def test_what_only_a_blocking_connection_can_follow_is_refused(feature: str) -> 
     config.driver_features[feature] = print
     with pytest.raises(ConfigError, match=feature):
         twin(config)
+
+
+@task("psycopg.noop")
+async def noop() -> None:
+    pass
+
+
+async def test_a_blocking_driver_takes_jobs_along_in_its_own_thread(database: Database) -> None:
+    config = PsycopgSyncConfig(connection_config={"conninfo": database.url})
+
+    def enqueue(service: QueueService) -> str:
+        with config.provide_session() as driver:
+            driver.commit()
+            with pytest.raises(SessionError, match=r"`with driver\.transaction\(\):`"):
+                service.sync.enqueue(noop, session=driver)
+            with driver.transaction():  # which begins with the next statement
+                job = service.sync.enqueue(noop, session=driver).id
+        with pytest.raises(SessionError, match="no open transaction, or none any more"):
+            service.sync.enqueue(noop, session=driver)
+        config.close_pool()
+        return job
+
+    async def refused(service: QueueService) -> None:
+        fix = pytest.raises(SessionError, match=r"service\.sync\.enqueue")
+        with config.provide_session() as driver, driver.transaction(), fix:
+            await service.enqueue(noop, session=driver)
+
+    @task
+    async def work() -> None:
+        async with get_current_task_context().transaction():
+            raise AssertionError
+
+    backend = SQLSpecBackendConfig(config=config, create_schema=True)
+    async with QueueService(QueueConfig(queue_backend=backend)) as service:
+        await refused(service)
+        job = await asyncio.to_thread(enqueue, service)
+        assert await service.get(job) is not None
+        async with Worker(service):
+            result = await (await service.enqueue(work)).wait(10)
+
+    assert "those of a PsycopgSyncConfig block: give the queue a PsycopgAsyncConfig" in str(
+        result.error
+    )

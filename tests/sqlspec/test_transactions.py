@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import pytest
@@ -11,7 +11,7 @@ from tests.databases.fixtures import VERSIONS, DatabaseOf
 from tests.databases.postgres import APP, Database
 from tests.sqlspec.places import POSTGRES
 
-from litestar_queues_core.testing.conformance.transactions import Transactions
+from litestar_queues_core.testing.conformance.transactions import BlockingTransactions, Transactions
 from litestar_queues_sql.postgres import PostgresStore
 from litestar_queues_sqlspec import SQLSpecBackendConfig
 
@@ -55,6 +55,27 @@ async def application_of(driver: str, database: Database) -> AsyncGenerator[Coun
     await config.close_pool()
 
 
+class BlockingCounter:
+    """An application whose drivers block."""
+
+    def __init__(self, config: Any, database: Database) -> None:
+        self.config = config
+        self._database = database
+        Counter(config, database)
+
+    @contextmanager
+    def transaction(self) -> Generator[Any]:
+        with self.config.provide_session() as driver, driver.transaction():
+            yield driver
+
+    def count(self, session: Any) -> None:
+        session.execute("UPDATE counter SET value = value + 1")
+
+    def counted(self) -> int:
+        ((value,),) = self._database.ask("SELECT value FROM counter")
+        return int(value)
+
+
 class _Shared(Transactions):
     @pytest.fixture
     async def store(self, application: Counter) -> AsyncGenerator[PostgresStore]:
@@ -77,3 +98,18 @@ class TestPsycopgTransactions(_Shared):
     async def application(self, database: Database) -> AsyncGenerator[Counter]:
         async for made in application_of("psycopg", database):
             yield made
+
+
+class TestBlockingPsycopgTransactions(BlockingTransactions):
+    @pytest.fixture
+    def blocking(self, database: Database) -> Generator[BlockingCounter]:
+        config = POSTGRES["psycopg-sync"](database)
+        yield BlockingCounter(config, database)
+        config.close_pool()
+
+    @pytest.fixture
+    async def store(self, blocking: BlockingCounter) -> AsyncGenerator[PostgresStore]:
+        backend = SQLSpecBackendConfig(config=blocking.config, create_schema=True)
+        async with backend.open() as store:
+            assert isinstance(store, PostgresStore)
+            yield store

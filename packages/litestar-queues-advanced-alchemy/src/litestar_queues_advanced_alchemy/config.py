@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from advanced_alchemy.base import metadata_registry
 from advanced_alchemy.config import SQLAlchemyAsyncConfig
@@ -64,43 +65,62 @@ class AdvancedAlchemyBackendConfig:
         """Open the store for as long as the context lasts."""
         match self._system().kind:
             case "sqlite":
-                return open_sqlite(
-                    path_of(url_of(self.config)),
-                    prefix=self.prefix,
-                    create_schema=self.create_schema,
-                )
+                return self._open_sqlite(path_of(url_of(self.config)))
             case "mysql":
                 return self._open_mysql()
             case _:
                 return self._open_postgres()
 
     @asynccontextmanager
+    async def _open_sqlite(self, path: Path) -> AsyncGenerator[SqlStore]:
+        async with (
+            self._connections() as connections,
+            open_sqlite(
+                path,
+                prefix=self.prefix,
+                create_schema=self.create_schema,
+                sessions=self._sessions(connections),
+            ) as store,
+        ):
+            yield store
+
+    @asynccontextmanager
     async def _open_mysql(self) -> AsyncGenerator[SqlStore]:
         async with (
             self._connections() as connections,
-            open_mysql(connections, prefix=self.prefix, create_schema=self.create_schema) as store,
+            open_mysql(
+                connections,
+                prefix=self.prefix,
+                create_schema=self.create_schema,
+                sessions=self._sessions(connections),
+            ) as store,
         ):
             yield store
 
     @asynccontextmanager
     async def _open_postgres(self) -> AsyncGenerator[SqlStore]:
-        async with self._connections() as connections:
-            writing = self._tables()["job"].insert()
-            async with open_postgres(
+        async with (
+            self._connections() as connections,
+            open_postgres(
                 connections,
                 prefix=self.prefix,
                 create_schema=self.create_schema,
                 relaxed_commit=self.relaxed_commit,
                 notify=bool(self.notify),
-                sessions=AlchemySessions(self.config, connections.driver, self._system(), writing),
-            ) as store:
-                yield store
+                sessions=self._sessions(connections),
+            ) as store,
+        ):
+            yield store
 
     @asynccontextmanager
     async def _connections(self) -> AsyncGenerator[EngineConnections]:
         driver = driver_of(driver_name(self.config))
         async with engine_of(self.config) as engine:
             yield EngineConnections(engine, driver, notify=self.notify)
+
+    def _sessions(self, connections: EngineConnections) -> AlchemySessions:
+        writing = self._tables()["job"].insert()
+        return AlchemySessions(self.config, connections.driver, self._system(), writing)
 
     def _system(self) -> System:
         name = driver_name(self.config)

@@ -8,8 +8,10 @@ from functools import partial
 from importlib import import_module
 from typing import Any
 
-from litestar_queues_core.errors import ConfigError, SessionError
-from litestar_queues_sql.driver import Connection, ListeningConnection
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from litestar_queues_core.errors import ConfigError
+from litestar_queues_sql.driver import ListeningConnection
 
 
 class Driver(ABC):
@@ -30,6 +32,17 @@ class Driver(ABC):
     def in_transaction(self, raw: Any) -> bool:
         """Return whether a transaction is open on the server."""
         ...
+
+    async def joins(self, connection: AsyncConnection, raw: Any) -> bool:
+        """Let the transaction of a session begin on the server; return whether it can.
+
+        Args:
+            connection: The session's, which begins with a statement.
+            raw: The driver's beneath it.
+        """
+        if not self.in_transaction(raw):
+            await connection.exec_driver_sql("SELECT 1")
+        return self.in_transaction(raw)
 
     async def adopt(self, raw: Any) -> None:  # noqa: B027  (some need nothing)
         """Prepare a connection that is the store's alone; each statement commits by itself."""
@@ -105,32 +118,6 @@ class _Psycopg(Driver):
         return self.wrap(await self._driver.AsyncConnection.connect(dsn, autocommit=True))
 
 
-def blocking_connection(driver: str, raw: Any) -> Connection:
-    """Return the connection of a blocking driver, in its transaction, as the store can use it.
-
-    Raises:
-        SessionError: The driver is none of those that are supported, or commits each statement.
-    """
-    if driver != "psycopg":
-        raise SessionError(
-            f"the Session uses {driver}, which is not supported yet: make its engine with "
-            "postgresql+psycopg"
-        )
-    if raw.autocommit:
-        raise autocommits("Session")
-    wrap: Any = import_module("litestar_queues_sql.drivers.psycopg").BlockingPsycopgConnection
-    wrapped: Connection = wrap(raw)
-    return wrapped
-
-
-def autocommits(session: str) -> SessionError:
-    """Return the error for a session without transactions."""
-    return SessionError(
-        f"the connection of the {session} is in AUTOCOMMIT mode, so there is no transaction to "
-        "join: use an engine with another isolation_level, or leave session= out"
-    )
-
-
 class _MySQL(Driver):
     """Those of MySQL and MariaDB, which are alike."""
 
@@ -146,9 +133,41 @@ class _MySQL(Driver):
     def in_transaction(self, raw: Any) -> bool:
         return bool(raw.get_transaction_status())
 
+    async def joins(self, connection: AsyncConnection, raw: Any) -> bool:
+        if not self.in_transaction(raw):
+            if raw.get_autocommit():
+                return False
+            await raw.begin()
+        return True
+
     async def adopt(self, raw: Any) -> None:
         await raw.autocommit(True)
         await self.wrap(raw).run(self._module.SETTINGS)
+
+    def misconfigured(self, error: Exception) -> bool:
+        return isinstance(error, TypeError)
+
+    async def connect(self, dsn: str) -> ListeningConnection:
+        raise ConfigError("notify= takes the DSN of a PostgreSQL server only; leave it out")
+
+
+class _Aiosqlite(Driver):
+    """Of sessions only: the store has other connections."""
+
+    refusals = ()
+
+    def __init__(self) -> None:
+        self._module: Any = import_module("litestar_queues_sql.drivers.sqlite")
+
+    def wrap(self, raw: Any) -> Any:
+        return self._module.AiosqliteConnection(raw)
+
+    def in_transaction(self, raw: Any) -> bool:
+        return bool(raw.in_transaction)
+
+    async def joins(self, connection: AsyncConnection, raw: Any) -> bool:
+        wrapped = self.wrap(raw)
+        return bool(wrapped.in_transaction or not wrapped.autocommits)
 
     def misconfigured(self, error: Exception) -> bool:
         return isinstance(error, TypeError)
@@ -163,9 +182,9 @@ _DRIVERS: Mapping[str, Callable[[], Driver]] = {
     "postgresql+psycopg_async": _Psycopg,
     **{f"{system}+asyncmy": partial(_MySQL, "asyncmy") for system in ("mysql", "mariadb")},
     **{f"{system}+aiomysql": partial(_MySQL, "aiomysql") for system in ("mysql", "mariadb")},
+    "sqlite+aiosqlite": _Aiosqlite,
 }
-SQLITE = "sqlite+aiosqlite"
-SUPPORTED = ", ".join(name for name in (*_DRIVERS, SQLITE) if not name.endswith("_async"))
+SUPPORTED = ", ".join(name for name in _DRIVERS if not name.endswith("_async"))
 
 
 def check_driver(name: str) -> None:
@@ -174,7 +193,7 @@ def check_driver(name: str) -> None:
     Raises:
         ConfigError: It does not.
     """
-    if name not in (*_DRIVERS, SQLITE):
+    if name not in _DRIVERS:
         raise ConfigError(
             f"the queue cannot use {name} of SQLAlchemy: it is not supported yet; supported are "
             f"{SUPPORTED}"

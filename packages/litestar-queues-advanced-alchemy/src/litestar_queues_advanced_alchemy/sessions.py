@@ -12,8 +12,9 @@ from sqlalchemy.exc import InvalidRequestError, UnboundExecutionError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_scoped_session
 from sqlalchemy.orm import Session, scoped_session
 
-from litestar_queues_advanced_alchemy.drivers import Driver, autocommits, blocking_connection
-from litestar_queues_advanced_alchemy.systems import System
+from litestar_queues_advanced_alchemy.blocking import autocommits, blocking_connection
+from litestar_queues_advanced_alchemy.drivers import Driver
+from litestar_queues_advanced_alchemy.systems import System, is_of
 from litestar_queues_advanced_alchemy.waking import wakes_of
 from litestar_queues_core.errors import SessionError
 from litestar_queues_sql.driver import Connection
@@ -50,7 +51,7 @@ class AlchemySessions:
             bind = _sync(session).get_bind(clause=self._writing)
         except UnboundExecutionError:  # said when it is used
             return True
-        return bind.dialect.name == self._system.kind
+        return is_of(self._system, bind.dialect.name)
 
     def blocks(self, session: Any) -> bool:
         """Return whether it is a ``Session``."""
@@ -73,10 +74,8 @@ class AlchemySessions:
             await session.flush()
         connection = await session.connection(bind_arguments=self._bind)
         raw = await _raw(connection)
-        if not self._driver.in_transaction(raw):
-            await connection.exec_driver_sql("SELECT 1")  # SQLAlchemy begins with a statement
-            if not self._driver.in_transaction(raw):
-                raise autocommits(type(session).__name__)
+        if not await self._driver.joins(connection, raw):
+            raise autocommits(type(session).__name__)
         wrapped: Connection = self._driver.wrap(raw)
         return wrapped
 

@@ -61,6 +61,11 @@ def system_of(kind: str) -> System:
     return _SYSTEMS[kind]
 
 
+def is_of(system: System, kind: str) -> bool:
+    """Return whether *system* is the one that SQLAlchemy calls *kind*."""
+    return _SYSTEMS.get(kind) is system
+
+
 def _postgres_name(table: str, columns: list[str], kind: str) -> str:
     """Return the name that PostgreSQL gives to a constraint without one."""
     named = "" if kind == "pkey" else "_".join(columns)

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         StoreUnavailable,
         TaskModuleError,
         TransactionError,
+        TransactionRolledBack,
         UnknownBackendError,
         UnknownTaskError,
         WrongLoopError,
@@ -104,6 +105,7 @@ __all__ = [
     "TaskModuleError",
     "TaskResult",
     "TransactionError",
+    "TransactionRolledBack",
     "UnknownBackendError",
     "UnknownTaskError",
     "Worker",
@@ -126,7 +128,7 @@ _MODULES = {
         "LeaseLost MissingAbilityError MissingAdapterError NonRetryableError "
         "NoServiceError NotInTaskError PayloadError PayloadTooLargeError QueueError "
         "ResultExpired SchemaError SessionError StoreError StoreUnavailable TaskModuleError "
-        "TransactionError UnknownBackendError UnknownTaskError WrongLoopError"
+        "TransactionError TransactionRolledBack UnknownBackendError UnknownTaskError WrongLoopError"
     ),
     "model": "Event Job Progress Retention Status",
     "outcome": "Outcome",

@@ -54,12 +54,22 @@ def get_current_task_context() -> TaskExecutionContext:
     Raises:
         NotInTaskError: No task is running here.
     """
+    context = _find_context()
+    if context is None:
+        raise NotInTaskError("no task is running here; this works inside a task only")
+    return context
+
+
+def in_own_transaction() -> bool:
+    """Return whether this is inside of the block of ``ctx.transaction()``."""
+    context = _find_context()
+    return context is not None and context.completion is not None and context.completion.open
+
+
+def _find_context() -> TaskExecutionContext | None:
     if _shared and (task := _running_task()) is not None and task in _shared:
         return _shared[task]
-    try:
-        return _current.get()
-    except LookupError:
-        raise NotInTaskError("no task is running here; this works inside a task only") from None
+    return _current.get(None)
 
 
 def _running_task() -> asyncio.Task[Any] | None:
@@ -227,7 +237,8 @@ class TaskExecutionContext:
 
         Raises:
             MissingAbilityError: The store does not share a database with the application.
-            TransactionError: The task is not async, or its job is completed already.
+            TransactionError: The task is not async, its job is completed already, or sessions of
+                the store block.
             LeaseLost: The job belongs to another worker by now; all was rolled back.
         """
         if not self.definition.is_async:

@@ -205,6 +205,16 @@ class StoreUnavailable(StoreError, ConnectionError):
     """The store cannot be reached or did not answer; what was asked may have happened."""
 
 
+class TransactionRolledBack(StoreError):
+    """The database has rolled back the caller's transaction as a whole; nothing of it is left."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"{reason}; the whole transaction was rolled back, and nothing of it is left: let this "
+            "error leave its block, and begin again from its start"
+        )
+
+
 class LeaseLost(StoreError):
     """The lease is dead: its jobs have been given to others, or will be.
 

@@ -12,6 +12,7 @@ from litestar_queues_core.asking import Enqueuer, ask
 from litestar_queues_core.choices import backend_of, executor_name
 from litestar_queues_core.coalescer import Coalescer
 from litestar_queues_core.config import QueueConfig
+from litestar_queues_core.context import in_own_transaction
 from litestar_queues_core.current import service_closed, service_opened
 from litestar_queues_core.dependencies import DependencyProvider
 from litestar_queues_core.discovery import import_task_modules
@@ -144,7 +145,7 @@ class QueueService(Management):
         job = self._request(definition, args, kwargs)
         if session is not None:
             (answer,) = await in_time(joined(self.store, session).enqueue_in(session, [job]))
-        elif self.config.coalesce:
+        elif self.config.coalesce and not in_own_transaction():  # SQLite has to see who asks
             answer = await self._coalescer.enqueue(job)
         else:
             (answer,) = await self._enqueuer.enqueue([job])

@@ -126,7 +126,8 @@ class Enqueued:
     Attributes:
         id: The job that now stands for the request: its own id, or that of the key's holder.
         created: Whether it is the request's own job (``id`` returned equals ``id`` sent).
-        status: Status of that job; ``None`` if its record has been pruned.
+        status: Status of that job; ``None`` if its record has been pruned, or cannot be seen in the
+            caller's transaction.
         error: Why this one was not taken; its neighbours are unharmed.
     """
 

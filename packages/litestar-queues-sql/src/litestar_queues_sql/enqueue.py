@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from operator import itemgetter
 
-from litestar_queues_core.errors import KeyConflictError
+from litestar_queues_core.errors import KeyBusyError, KeyConflictError
 from litestar_queues_core.ids import JobId
 from litestar_queues_core.model import NewJob, Status
 from litestar_queues_core.settlements import Enqueued
@@ -122,3 +122,13 @@ def loser(key: str, task: str, lost: tuple[JobId, str], known: Mapping[JobId, St
     holder, other = lost
     error = None if other == task else KeyConflictError(key, task=task, holder=other)
     return Enqueued(id=holder, created=False, status=known.get(holder), error=error)
+
+
+def busy(job: NewJob, cause: Exception) -> Enqueued:
+    """Return the answer to a job whose key was waited for in vain."""
+    key = "" if job.key is None else job.key.key
+    error = KeyBusyError(
+        f"the key {key!r} is locked by somebody's open transaction; try again once it has ended"
+    )
+    error.__cause__ = cause
+    return Enqueued(job.id, False, None, error)

@@ -16,7 +16,7 @@ _SWEEP = Sql("DELETE FROM $unique_key WHERE name $among AND frees_ms <= ?")
 _TAKE = Sql(
     "INSERT INTO $unique_key (name, job, task, frees_ms) $rows $skip", types="text id text big"
 )
-_HOLDERS = Sql("SELECT name, job, task FROM $unique_key WHERE name $among")
+HOLDERS = Sql("SELECT name, job, task, frees_ms FROM $unique_key WHERE name $among")
 _FREE = Sql("DELETE FROM $unique_key WHERE name = ? AND job = ?")
 _HELD = Sql("""
     SELECT name FROM $unique_key WHERE name $among AND (frees_ms IS NULL OR frees_ms > ?)
@@ -50,6 +50,7 @@ def take(wanted: Sequence[tuple[KeyRule, JobId, str]], now_ms: int) -> Script[Lo
         for rule, job, task in wanted
     ]
     takes.sort(key=itemgetter(0))
+    ours = {job for _, job, _ in wanted}
     holders: dict[str, tuple[JobId, str]] = {}
     for _ in range(TRIES):
         missing = [take for take in takes if take[0] not in holders]
@@ -57,15 +58,20 @@ def take(wanted: Sequence[tuple[KeyRule, JobId, str]], now_ms: int) -> Script[Lo
             return {
                 job: holders[rule.key] for rule, job, _ in wanted if holders[rule.key][0] != job
             }
-        names = [name for name, *_ in missing]
-        yield _SWEEP(names, now_ms)
         yield _TAKE.many(missing)
-        rows: list[tuple[str, JobId, str]] = yield _HOLDERS(names)
-        holders |= {name: (job, task) for name, job, task in rows}
+        rows: list[tuple[str, JobId, str, int | None]] = yield HOLDERS([one[0] for one in missing])
+        expired = [row[0] for row in rows if _is_free(row[3], now_ms) and row[1] not in ours]
+        holders |= {name: (job, task) for name, job, task, _ in rows if name not in expired}
+        if expired:
+            yield _SWEEP(expired, now_ms)
     raise KeyBusyError(
         f"the keys {', '.join(sorted({rule.key for rule, *_ in wanted} - {*holders}))} change "
         "hands all the time; try again"
     )
+
+
+def _is_free(frees_ms: int | None, now_ms: int) -> bool:
+    return frees_ms is not None and frees_ms <= now_ms
 
 
 def holder_of(key: str) -> Script[JobId | None]:

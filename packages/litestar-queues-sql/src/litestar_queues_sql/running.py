@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Coroutine, Sequence
 from itertools import chain
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from litestar_queues_sql.database import Texts
 from litestar_queues_sql.driver import Connection
@@ -13,7 +13,15 @@ from litestar_queues_sql.script import Many, Raise, Script, Sql, Statement
 T = TypeVar("T")
 
 
-class Clock:
+class Clock(Protocol):
+    """The clock that all users of a database share."""
+
+    async def now_ms(self, connection: Connection) -> int:
+        """Return milliseconds since 1970."""
+        ...
+
+
+class ServerClock:
     """The clock of the server, and an offset that only tests change.
 
     Args:

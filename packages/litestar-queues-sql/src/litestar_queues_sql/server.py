@@ -12,7 +12,7 @@ from typing import TypeAlias, TypeVar
 from litestar_queues_core.errors import QueueError, StoreUnavailable
 from litestar_queues_sql.database import PREFIX, Dialect, Texts
 from litestar_queues_sql.driver import Connection, Connections
-from litestar_queues_sql.running import Clock, run
+from litestar_queues_sql.running import ServerClock, run
 from litestar_queues_sql.script import Factory
 
 T = TypeVar("T")
@@ -69,7 +69,7 @@ class ServerDatabase:
         prefix: str = PREFIX,
     ) -> None:
         self.texts: Texts = Texts(system.dialect, prefix)
-        self.clock: Clock = Clock(system.clock)
+        self.clock: ServerClock = ServerClock(system.clock)
         self.connections = connections
         self._system = system
         self._told = told

@@ -42,8 +42,10 @@ class Sessions(Protocol):
 
         * The transaction must be open *on the server*, with what the session has written before.
           A session that begins by itself is made to begin here (SQLAlchemy: ``await
-          session.connection()`` alone does not send ``BEGIN`` with every driver).  One that does
-          not is refused, and so is one of :meth:`begin` whose transaction was ended in between.
+          session.connection()`` alone does not send ``BEGIN`` with every driver); on SQLite that is
+          left to the store, which sends ``BEGIN IMMEDIATE`` if no transaction is open.  One that
+          does not is refused, and so is one of :meth:`begin` whose transaction was ended in
+          between.
         * For a session that blocks, neither this coroutine nor those of the connection ever
           suspend: they block, and are run in the thread of the caller, without an event loop.
         * Errors have their ``sqlstate``, as :class:`~litestar_queues_sql.driver.Connection` says:
@@ -63,6 +65,9 @@ class Sessions(Protocol):
         isolation level that the application has configured, and no statement has been executed in
         it yet.  Entering and leaving happen in different asyncio tasks, so nothing that belongs
         to a task (``asyncio.timeout``) may be open in between.  Errors of the driver pass through.
+
+        Raises:
+            TransactionError: There are none but blocking sessions.
         """
         ...
 

@@ -14,7 +14,7 @@ from litestar_queues_core.errors import ConfigError
 from litestar_queues_sql.drivers.asyncpg import AsyncpgConnection
 from litestar_queues_sql.spares import Spares
 from litestar_queues_sqlspec.notifying import direct
-from litestar_queues_sqlspec.sessions import AsyncSessions
+from litestar_queues_sqlspec.sessions import ServerSessions
 
 driver: Any = import_module("asyncpg")  # it has no types
 
@@ -33,7 +33,7 @@ class AsyncpgConnections:
         self._config = config
         self._notify = notify
         self._spares = Spares(self.open)
-        self.sessions: AsyncSessions = AsyncSessions(
+        self.sessions: ServerSessions = ServerSessions(
             config,
             self.open,
             AsyncpgConnection,

@@ -15,7 +15,7 @@ from litestar_queues_sql.sqlite import open_sqlite
 from litestar_queues_sql.store import SqlStore
 from litestar_queues_sqlspec.adapters import adapter_of
 from litestar_queues_sqlspec.migrating import register
-from litestar_queues_sqlspec.sqlite import path_of
+from litestar_queues_sqlspec.sqlite import path_of, sessions_of
 
 
 @dataclass(kw_only=True, slots=True)
@@ -62,13 +62,20 @@ class SQLSpecBackendConfig:
             case "postgres":
                 return self._open_postgres()
 
-    def _open_sqlite(self) -> AbstractAsyncContextManager[SqlStore]:
-        return open_sqlite(
-            path_of(self.config),
-            durability=self.durability,
-            prefix=self.prefix,
-            create_schema=self.create_schema,
-        )
+    @asynccontextmanager
+    async def _open_sqlite(self) -> AsyncGenerator[SqlStore]:
+        sessions = sessions_of(self.config, adapter_of(self.config).name)
+        try:
+            async with open_sqlite(
+                path_of(self.config),
+                durability=self.durability,
+                prefix=self.prefix,
+                create_schema=self.create_schema,
+                sessions=sessions,
+            ) as store:
+                yield store
+        finally:
+            await sessions.close()
 
     @asynccontextmanager
     async def _open_mysql(self) -> AsyncGenerator[SqlStore]:
@@ -77,7 +84,10 @@ class SQLSpecBackendConfig:
         connections = MySQLConnections(self.config, adapter_of(self.config).name)
         try:
             async with open_mysql(
-                connections, prefix=self.prefix, create_schema=self.create_schema
+                connections,
+                prefix=self.prefix,
+                create_schema=self.create_schema,
+                sessions=connections.sessions,
             ) as store:
                 yield store
         finally:
@@ -93,7 +103,7 @@ class SQLSpecBackendConfig:
                 create_schema=self.create_schema,
                 relaxed_commit=self.relaxed_commit,
                 notify=bool(self.notify),
-                sessions=getattr(connections, "sessions", None),
+                sessions=connections.sessions,
             ) as store:
                 yield store
         finally:

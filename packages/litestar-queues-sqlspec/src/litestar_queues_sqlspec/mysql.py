@@ -10,6 +10,7 @@ from typing import Any
 from litestar_queues_core.errors import ConfigError
 from litestar_queues_sql.drivers.mysql import SETTINGS, MySQLConnection
 from litestar_queues_sql.spares import Spares
+from litestar_queues_sqlspec.sessions import ServerSessions
 
 
 class MySQLConnections:
@@ -30,6 +31,12 @@ class MySQLConnections:
         self._cursor: type[Any] = import_module(f"{driver}.cursors").Cursor
         self.refusals: tuple[type[BaseException], ...] = ()
         self._spares = Spares(self.open)
+        self.sessions: ServerSessions = ServerSessions(
+            config, self.open, self._wrap, in_transaction=_in_transaction
+        )
+
+    def _wrap(self, raw: Any) -> MySQLConnection:
+        return MySQLConnection(raw, self._cursor)
 
     async def open(self) -> MySQLConnection:
         """Open a connection beside the pool, with the settings of the pool."""
@@ -37,7 +44,7 @@ class MySQLConnections:
             raw = await self._config.create_connection()
         except TypeError as error:
             raise ConfigError(f"cannot connect as it is configured: {error}") from error
-        connection = MySQLConnection(raw, self._cursor)
+        connection = self._wrap(raw)
         try:
             await raw.autocommit(True)
             await connection.run(SETTINGS)
@@ -55,7 +62,7 @@ class MySQLConnections:
                 yield connection
             return
         raw = await pool.acquire()
-        connection = MySQLConnection(raw, self._cursor)
+        connection = self._wrap(raw)
         try:
             yield connection
             if not connection.closed:  # what was read outside of a transaction has begun one
@@ -69,6 +76,11 @@ class MySQLConnections:
     async def close(self) -> None:
         """Close our own connections."""
         await self._spares.close()
+        await self.sessions.close()
+
+
+def _in_transaction(raw: Any) -> bool:
+    return bool(raw.get_transaction_status())
 
 
 def _named(config: Any) -> dict[str, Any]:

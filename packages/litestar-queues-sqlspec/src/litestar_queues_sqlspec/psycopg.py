@@ -10,10 +10,10 @@ from typing import Any
 from sqlspec.adapters.psycopg import PsycopgAsyncConfig, PsycopgSyncConfig
 
 from litestar_queues_core.errors import ConfigError
-from litestar_queues_sql.drivers.psycopg import PsycopgConnection
+from litestar_queues_sql.drivers.psycopg import BlockingPsycopgConnection, PsycopgConnection
 from litestar_queues_sql.spares import Spares
 from litestar_queues_sqlspec.notifying import direct
-from litestar_queues_sqlspec.sessions import AsyncSessions
+from litestar_queues_sqlspec.sessions import BlockingSessions, ServerSessions
 
 driver: Any = import_module("psycopg")  # the checkers need not have it
 
@@ -41,16 +41,18 @@ class PsycopgConnections:
         self._config = twin(config) if isinstance(config, PsycopgSyncConfig) else config
         self._notify = notify
         self._spares = Spares(self.open)
-        self.sessions: AsyncSessions | None = None
-        if isinstance(config, PsycopgAsyncConfig):
-            self.sessions = AsyncSessions(
-                config,
-                self.open,
-                PsycopgConnection,
-                in_transaction=_in_transaction,
-                gone=driver.InterfaceError,
-                begins=_begins,
+        drivers: dict[str, Any] = {
+            "in_transaction": _in_transaction,
+            "gone": driver.InterfaceError,
+            "begins": _begins,
+        }
+        self.sessions: ServerSessions | BlockingSessions = (
+            BlockingSessions(
+                config, BlockingPsycopgConnection, instead="a PsycopgAsyncConfig", **drivers
             )
+            if isinstance(config, PsycopgSyncConfig)
+            else ServerSessions(config, self.open, PsycopgConnection, **drivers)
+        )
 
     async def open(self) -> PsycopgConnection:
         """Open a connection beside the pool, with the settings of the pool."""
@@ -94,8 +96,7 @@ class PsycopgConnections:
     async def close(self) -> None:
         """Close our own connections."""
         await self._spares.close()
-        if self.sessions is not None:
-            await self.sessions.close()
+        await self.sessions.close()
 
 
 def _in_transaction(raw: Any) -> bool:

@@ -1,6 +1,6 @@
-"""A connection of aiomysql or asyncmy, which are alike.
+"""A connection of aiomysql or asyncmy, which are alike, or of PyMySQL.
 
-Both put values into the text of a statement themselves; so do we, in a way that no setting of the
+All put values into the text of a statement themselves; so do we, in a way that no setting of the
 application or of the server has a say in: whatever is not plain ASCII goes as hexadecimal digits.
 """
 
@@ -15,6 +15,9 @@ from litestar_queues_sql.driver import Row
 
 SETTINGS = "SET SESSION innodb_lock_wait_timeout = 5, sql_notes = 0"
 """Of connections that are the store's.  Some drivers turn notes of the server into warnings."""
+
+_IN_TRANSACTION = 1
+"""A bit of what the server says of itself with each answer."""
 
 _PLAIN = re.compile(r"[ !#-&(-\[\]-~]*")
 """Printable ASCII without quotes and backslashes."""
@@ -51,9 +54,7 @@ class MySQLConnection:
             await cursor.execute(filled(text, params))
             if cursor.description is None:
                 return ()
-            rows: Sequence[Row] = await cursor.fetchall()
-            texts = [n for n, column in enumerate(cursor.description) if column[1] in _TEXTS]
-        return [_decoded(row, texts) for row in rows] if texts else rows
+            return _read(await cursor.fetchall(), cursor.description)
 
     async def run_many(self, text: str, rows: Sequence[Sequence[object]]) -> None:
         """Execute one statement for each row."""
@@ -77,6 +78,59 @@ class MySQLConnection:
         self._dropped = True
         with suppress(RuntimeError):  # its event loop is gone, and with it the connection
             self.raw.close()
+
+
+class BlockingMySQLConnection:
+    """The same for a connection of PyMySQL: nothing suspends.
+
+    Args:
+        raw: The connection of the driver, in the transaction of a caller.
+        cursor: The class of its plain cursors.
+    """
+
+    __slots__ = ("_cursor", "raw")
+
+    def __init__(self, raw: Any, cursor: type[Any]) -> None:
+        self.raw = raw
+        self._cursor = cursor
+
+    @property
+    def closed(self) -> bool:
+        """Whether it can no longer be used."""
+        return not self.raw.open
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction is open, as the server has said last."""
+        return bool(self.raw.server_status & _IN_TRANSACTION)
+
+    async def fetch(self, text: str, params: Sequence[object]) -> Sequence[Row]:
+        """Execute one statement and return its rows."""
+        with self.raw.cursor(self._cursor) as cursor:
+            cursor.execute(filled(text, params))
+            if cursor.description is None:
+                return ()
+            return _read(cursor.fetchall(), cursor.description)
+
+    async def run_many(self, text: str, rows: Sequence[Sequence[object]]) -> None:
+        """Execute one statement for each row."""
+        with self.raw.cursor(self._cursor) as cursor:
+            for row in rows:
+                cursor.execute(filled(text, row))
+
+    async def run(self, text: str) -> None:
+        """Execute statements without parameters."""
+        with self.raw.cursor(self._cursor) as cursor:
+            for statement in text.split(";"):
+                cursor.execute(statement)
+
+    async def close(self) -> None:
+        """Say farewell to the server."""
+        self.raw.close()
+
+    def discard(self) -> None:
+        """Cut the connection."""
+        self.raw._force_close()
 
 
 def _is_open(raw: Any) -> bool:
@@ -123,6 +177,11 @@ def literal(value: object) -> str:
 
 def _hexadecimal(value: bytes) -> str:
     return f"x'{value.hex()}'"
+
+
+def _read(rows: Sequence[Row], description: Sequence[Sequence[object]]) -> Sequence[Row]:
+    texts = [n for n, column in enumerate(description) if column[1] in _TEXTS]
+    return [_decoded(row, texts) for row in rows] if texts else rows
 
 
 def _decoded(row: Row, texts: Sequence[int]) -> Row:

@@ -10,6 +10,7 @@ import re
 
 from litestar_queues_sql.browse import COUNT_READY
 from litestar_queues_sql.database import Dialect
+from litestar_queues_sql.keys import HOLDERS
 from litestar_queues_sql.schema import HISTORY, HISTORY_INDEX, JOB, JOB_INDEXES, OTHERS
 from litestar_queues_sql.script import Sql
 
@@ -41,16 +42,19 @@ _OVERRIDES = {
     _LEASE: _LEASE.text.replace("about $text", "about $bytes"),
     _ANSWER: _ANSWER.text.replace("lists $text", "lists $bytes"),
     _STATE: f"{_STATE.text} ON DUPLICATE KEY UPDATE name = name",
+    HOLDERS: f"{HOLDERS.text} LOCK IN SHARE MODE",
     COUNT_READY: "SELECT lane, count(*) FROM $job WHERE status = 0 AND ? > 0 GROUP BY lane",
 }
-"""Tables are made one by one, and each is there at once: so whoever died in between can go on.
-A derived table cannot refer to others, so the numbers of waiting jobs have no cap."""
+"""Tables are made one by one, and each is there at once: so whoever died in between can go on.  Who
+holds a key is read as it is now, not as it was when a transaction of the application began.  A
+derived table cannot refer to others, so the numbers of waiting jobs have no cap."""
 
 _PRIMARY = "FORCE INDEX (PRIMARY)"
 _BY_KEY = (
     (r"\bFROM (\w+(?:job|unique_key)) WHERE (id|name) IN", rf"FROM \1 {_PRIMARY} WHERE \2 IN"),
     (r"^DELETE FROM (\w+) FORCE", r"DELETE FROM \1 USING \1 FORCE"),
     (r"^UPDATE (\w+job) (SET .* WHERE id IN)", rf"UPDATE \1 {_PRIMARY} \2"),
+    (r"\bCROSS JOIN (\w+job) AS job WHERE", rf"STRAIGHT_JOIN \1 AS job {_PRIMARY} WHERE"),
 )
 """The planner reads a small table as a whole rather than by many keys, and would then lock all of
 it, or wait for whoever has locked a part."""

@@ -11,10 +11,13 @@ from litestar_queues_core.errors import ConfigError
 from litestar_queues_sql.database import PREFIX
 from litestar_queues_sql.driver import Connection, Connections
 from litestar_queues_sql.held import HeldConnection
+from litestar_queues_sql.mysql.commits import Commits
 from litestar_queues_sql.mysql.database import MySQLDatabase
 from litestar_queues_sql.mysql.store import MySQLStore
+from litestar_queues_sql.mysql.transactions import MySQLTransactions
 from litestar_queues_sql.mysql.waking import Waker
 from litestar_queues_sql.schema import upgrade, verify
+from litestar_queues_sql.sessions import Sessions
 from litestar_queues_sql.signals import Signals
 
 logger: logging.Logger = logging.getLogger("litestar_queues.mysql")
@@ -26,7 +29,11 @@ _SERVER = "SELECT VERSION(), DATABASE()"
 
 @asynccontextmanager
 async def open_mysql(
-    connections: Connections, *, prefix: str = PREFIX, create_schema: bool = True
+    connections: Connections,
+    *,
+    prefix: str = PREFIX,
+    create_schema: bool = True,
+    sessions: Sessions | None = None,
 ) -> AsyncGenerator[MySQLStore]:
     """Open a store for as long as the context lasts.
 
@@ -34,6 +41,7 @@ async def open_mysql(
         connections: Where connections come from.
         prefix: What the names of the tables begin with.
         create_schema: Whether to create and upgrade the tables; if not, they must be there.
+        sessions: How sessions of the application are written through, if they can be.
     """
     signals = Signals()
 
@@ -54,7 +62,12 @@ async def open_mysql(
         await waker.start()
         stack.push_async_callback(waker.stop)
         logger.info("jobs are kept in the tables %s* of database %s", prefix, name)
-        yield MySQLStore(database, signals, waker, exchanging, enqueueing)
+        commits = Commits(database, waking.lend, waker.raise_)
+        stack.push_async_callback(commits.stop)
+        transactions = MySQLTransactions(database, sessions, waker, commits)
+        yield MySQLStore(
+            database, signals, waker, exchanging, enqueueing, transactions=transactions
+        )
 
 
 async def _check_server(connection: Connection) -> str:

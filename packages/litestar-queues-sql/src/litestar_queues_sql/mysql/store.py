@@ -7,22 +7,23 @@ from collections.abc import Collection, Generator, Sequence
 from contextlib import contextmanager
 from functools import partial
 
-from litestar_queues_core.errors import KeyBusyError
 from litestar_queues_core.ids import LeaseId
 from litestar_queues_core.model import NewJob
 from litestar_queues_core.settlements import Enqueued, Exchange, Settlement, Wants
-from litestar_queues_sql.enqueue import enqueue
+from litestar_queues_sql.enqueue import busy, enqueue
 from litestar_queues_sql.exchange import exchange
 from litestar_queues_sql.held import HeldConnection
 from litestar_queues_sql.keeper import ServerKeeper, keeper
 from litestar_queues_sql.mysql.database import MySQLDatabase
 from litestar_queues_sql.mysql.errors import LockTimeout
+from litestar_queues_sql.mysql.transactions import MySQLTransactions
 from litestar_queues_sql.mysql.waking import Waker
 from litestar_queues_sql.signals import Signals
 from litestar_queues_sql.store import SqlStore
+from litestar_queues_sql.transactions import TransactionalStore
 
 
-class MySQLStore(SqlStore):
+class MySQLStore(TransactionalStore, SqlStore):
     """Jobs in the tables of a database of MySQL or MariaDB.
 
     Args:
@@ -31,6 +32,7 @@ class MySQLStore(SqlStore):
         waker: Tells other processes.
         exchanging: The connection for exchanges.
         enqueueing: The connection for what is enqueued.
+        transactions: Writes where the application commits.
     """
 
     def __init__(
@@ -40,8 +42,11 @@ class MySQLStore(SqlStore):
         waker: Waker,
         exchanging: HeldConnection,
         enqueueing: HeldConnection,
+        *,
+        transactions: MySQLTransactions,
     ) -> None:
         super().__init__(database)
+        self.share(transactions)
         self._mysql = database
         self._signals = signals
         self._waker = waker
@@ -66,7 +71,7 @@ class MySQLStore(SqlStore):
             return await self._take(jobs)
         except LockTimeout as error:
             if len(jobs) == 1:
-                return [_busy(jobs[0], error)]
+                return [busy(jobs[0], error)]
             return [(await self._take_keyed([job]))[0] for job in jobs]
 
     async def apply_exchange(
@@ -100,12 +105,3 @@ class MySQLStore(SqlStore):
     def shift_clock(self, delta_ms: int) -> None:
         """Move the clock of this store, for tests."""
         self._mysql.clock.offset_ms += delta_ms
-
-
-def _busy(job: NewJob, cause: Exception) -> Enqueued:
-    key = "" if job.key is None else job.key.key
-    error = KeyBusyError(
-        f"the key {key!r} is locked by somebody's open transaction; try again once it has ended"
-    )
-    error.__cause__ = cause
-    return Enqueued(job.id, False, None, error)

@@ -7,12 +7,12 @@ from collections.abc import Callable, Collection, Sequence
 from functools import cache, partial
 from typing import Any
 
-from litestar_queues_core.errors import KeyBusyError, StoreUnavailable
+from litestar_queues_core.errors import StoreUnavailable
 from litestar_queues_core.model import NewJob, Status
 from litestar_queues_core.settlements import Enqueued
 from litestar_queues_core.wire import encode_meta, encode_spec
 from litestar_queues_sql.driver import Connection
-from litestar_queues_sql.enqueue import enqueue
+from litestar_queues_sql.enqueue import busy, enqueue
 from litestar_queues_sql.jobs import SOON_MS
 from litestar_queues_sql.postgres.database import Lend, PostgresDatabase
 from litestar_queues_sql.postgres.dialect import NOW_MS
@@ -182,13 +182,3 @@ def _taken(job: NewJob, now_ms: int) -> Enqueued:
     if job.due_ms is None and job.delay_ms <= 0:
         return Enqueued(job.id, True, Status.PENDING)
     return Enqueued(job.id, True, status_of(SCHEDULED if _due(job, now_ms) > now_ms else PENDING))
-
-
-def busy(job: NewJob, cause: Exception) -> Enqueued:
-    """Return the answer to a job whose key was waited for in vain."""
-    key = "" if job.key is None else job.key.key
-    error = KeyBusyError(
-        f"the key {key!r} is locked by somebody's open transaction; try again once it has ended"
-    )
-    error.__cause__ = cause
-    return Enqueued(job.id, False, None, error)

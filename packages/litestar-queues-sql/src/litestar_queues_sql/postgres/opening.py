@@ -19,7 +19,7 @@ from litestar_queues_sql.postgres.exchange import Exchanges
 from litestar_queues_sql.postgres.lanes import Lanes
 from litestar_queues_sql.postgres.notifier import Notifier
 from litestar_queues_sql.postgres.store import PostgresStore
-from litestar_queues_sql.postgres.transactions import Transactions
+from litestar_queues_sql.postgres.transactions import PostgresTransactions
 from litestar_queues_sql.schema import MIGRATIONS, upgrade, verify
 from litestar_queues_sql.sessions import Sessions
 from litestar_queues_sql.signals import Signals
@@ -81,7 +81,7 @@ async def open_postgres(
             notifier,
             Exchanges(database, exchanging.lend, lanes, notifier.raise_, relaxed=relaxed_commit),
             Enqueues(database, enqueueing.lend, notifier.raise_),
-            transactions=Transactions(database, sessions, notifier),
+            transactions=PostgresTransactions(database, sessions, notifier),
         )
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Generator, Sequence
-from contextlib import AbstractAsyncContextManager, contextmanager
+from contextlib import contextmanager
 from functools import partial
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from litestar_queues_core.ids import JobId, LeaseId
 from litestar_queues_core.model import NewJob
@@ -17,14 +17,15 @@ from litestar_queues_sql.postgres.database import PostgresDatabase
 from litestar_queues_sql.postgres.enqueue import Enqueues
 from litestar_queues_sql.postgres.exchange import Exchanges, Request
 from litestar_queues_sql.postgres.notifier import Notifier
-from litestar_queues_sql.postgres.transactions import Transactions
+from litestar_queues_sql.postgres.transactions import PostgresTransactions
 from litestar_queues_sql.signals import Signals
 from litestar_queues_sql.store import SqlStore
+from litestar_queues_sql.transactions import TransactionalStore
 
 FIRST_LOOK, LAST_LOOK = 0.05, 1.0
 
 
-class PostgresStore(SqlStore):
+class PostgresStore(TransactionalStore, SqlStore):
     """Jobs in the tables of a PostgreSQL database.
 
     Args:
@@ -46,13 +47,12 @@ class PostgresStore(SqlStore):
         exchanges: Exchanges,
         enqueues: Enqueues,
         *,
-        transactions: Transactions,
+        transactions: PostgresTransactions,
     ) -> None:
         super().__init__(database)
         self._exchanges = exchanges
         self._enqueues = enqueues
-        self._transactions = transactions
-        self.sessions: str = transactions.kinds
+        self.share(transactions)
         self._postgres = database
         self._signals = signals
         self._notifier = notifier
@@ -70,26 +70,6 @@ class PostgresStore(SqlStore):
         if answer is None:
             return await super().apply_exchange(lease, seq, settlements, wants)
         return answer
-
-    def accepts(self, session: object) -> bool:
-        """Return whether this store can write through sessions of that kind."""
-        return self._transactions.accepts(session)
-
-    async def enqueue_in(self, session: Any, jobs: Sequence[NewJob]) -> Sequence[Enqueued]:
-        """Take *jobs* in the caller's transaction."""
-        return await self._transactions.enqueue(session, jobs)
-
-    def enqueue_in_sync(self, session: Any, jobs: Sequence[NewJob]) -> Sequence[Enqueued]:
-        """Take *jobs* in the caller's transaction, in this thread."""
-        return self._transactions.enqueue_here(session, jobs)
-
-    def transaction(self) -> AbstractAsyncContextManager[Any]:
-        """Open a session whose transaction ends with a settlement."""
-        return self._transactions.open()
-
-    async def settle_in(self, session: Any, lease: LeaseId, settlement: Settlement) -> None:
-        """Apply *settlement* in such a transaction."""
-        await self._transactions.settle(session, lease, settlement)
 
     async def wait(self, topics: Collection[str], timeout: float) -> bool:
         """Rest until one of *topics* is raised (true) or *timeout* seconds are over (false)."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import time
 from collections.abc import Collection, Sequence
@@ -11,10 +10,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from litestar_queues_sql.database import Texts
+from litestar_queues_sql.drivers.sqlite import bound
 from litestar_queues_sql.script import Factory, Many, Raise, Script, Sql, Statement
 from litestar_queues_sql.sqlite.errors import REFUSALS, translated
 
-_MARK = Sql("""
+MARK = Sql("""
     INSERT INTO $signal (topic, origin, raised) VALUES (?, ?, ?)
     ON CONFLICT (topic) DO UPDATE SET origin = excluded.origin, raised = excluded.raised
 """)
@@ -178,10 +178,5 @@ class Connection:
         if marks:
             self._raises += 1
             self.raw.executemany(
-                self._texts[_MARK], [(topic, self._origin, self._raises) for topic in marks]
+                self._texts[MARK], [(topic, self._origin, self._raises) for topic in marks]
             )
-
-
-def bound(params: Sequence[object]) -> list[object]:
-    """Return parameters of which those that are lists have become JSON."""
-    return [json.dumps(one) if isinstance(one, list | tuple) else one for one in params]

@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Collection, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import uuid4
 
-from litestar_queues_core.errors import SchemaError
+from litestar_queues_core.errors import SchemaError, StoreUnavailable, TransactionError
 from litestar_queues_sql.database import PREFIX, Texts
 from litestar_queues_sql.schema import MIGRATIONS, Migration, upgrade, verify
-from litestar_queues_sql.script import Factory
+from litestar_queues_sql.script import Factory, Script
 from litestar_queues_sql.signals import Signals
 from litestar_queues_sql.sqlite.connection import Clock, Connection
 from litestar_queues_sql.sqlite.dialect import SQLITE
@@ -36,9 +36,12 @@ class SQLiteDatabase:
         migrations: How the tables are made.
 
     Attributes:
+        path: The file.
+        texts: The statements.
         clock: The clock of the store.
         signals: Who waits in this process.
         watcher: Notices what other processes raise.
+        holder: Who keeps others from writing by a transaction of their own, and must not wait.
     """
 
     def __init__(
@@ -50,20 +53,21 @@ class SQLiteDatabase:
         create_schema: bool = True,
         migrations: Sequence[Migration] = MIGRATIONS,
     ) -> None:
-        self.path = path
+        self.path: Path = path
+        self.holder: asyncio.Task[Any] | None = None
         self.clock: Clock = Clock()
         self.signals: Signals = Signals()
         self._durability = durability
         self._migrations = migrations
         self._create_schema = create_schema
-        self._texts = Texts(SQLITE, prefix)
+        self.texts: Texts = Texts(SQLITE, prefix)
         self._origin = uuid4().hex
         self._stack = ExitStack()
         self._loop = asyncio.get_running_loop()
         told = self.signals.raise_
         self._writer = ConnectionThread("writer", self._prepare, Connection.write, told)
         self._reader = ConnectionThread("reader", self.connect, Connection.read, told)
-        self.watcher: Watcher = Watcher(self._open, self._texts, self._origin, self.tell)
+        self.watcher: Watcher = Watcher(self._open, self.texts, self._origin, self.tell)
 
     async def start(self) -> None:
         """Open the file and bring its tables up to date."""
@@ -83,9 +87,23 @@ class SQLiteDatabase:
         """Check that the database can be used here and now."""
         self._reader.check()
 
+    def _check_holder(self) -> None:
+        if self.holder is not None and self.holder is asyncio.current_task():
+            raise TransactionError(
+                "this is in the block of ctx.transaction(), and SQLite lets one transaction write "
+                "at a time, so it would wait for itself: give the session of the block along, "
+                "enqueue(..., session=session), or do it before or after the block"
+            )
+
     async def write(self, script: Factory[T]) -> T:
         """Run a script in a transaction that it may share with others."""
+        self._check_holder()
         return await self._writer.submit(script)
+
+    async def written(self) -> None:
+        """Return once what has been asked for so far has been written, or could not be."""
+        with suppress(StoreUnavailable):
+            await self._writer.submit(_nothing)
 
     async def read(self, script: Factory[T]) -> T:
         """Run a script that only reads."""
@@ -100,7 +118,7 @@ class SQLiteDatabase:
 
     def connect(self) -> Connection:
         """Open a connection that belongs to the calling thread."""
-        return Connection(self._open(), self.path, self._texts, self.clock, self._origin)
+        return Connection(self._open(), self.path, self.texts, self.clock, self._origin)
 
     def _open(self) -> sqlite3.Connection:
         return connect(self.path, durability=self._durability)
@@ -126,3 +144,7 @@ class SQLiteDatabase:
                 "them (create_schema=True), or run your migrations"
             )
         return SchemaError(f"{self.path}: {error}")
+
+
+def _nothing() -> Script[None]:
+    yield from ()

@@ -24,9 +24,13 @@ REFUSALS = (
 )
 """What is raised for a value that cannot be bound or stored."""
 
+_BUSY = (
+    "another process has been writing for longer than the busy timeout, or a transaction of your "
+    "own; in that, enqueue(..., session=...) does not wait"
+)
 _FIXES = {
-    sqlite3.SQLITE_BUSY: "another process has been writing for longer than the busy timeout",
-    sqlite3.SQLITE_LOCKED: "another process has been writing for longer than the busy timeout",
+    sqlite3.SQLITE_BUSY: _BUSY,
+    sqlite3.SQLITE_LOCKED: _BUSY,
     sqlite3.SQLITE_FULL: "the disk, or the space allowed for the file, is full: make room",
     sqlite3.SQLITE_IOERR: "the disk or the file system failed: look at the system's log",
     sqlite3.SQLITE_NOMEM: "there is not enough memory",

@@ -15,9 +15,12 @@ from litestar_queues_core.settlements import Maintenance, MaintenancePolicy, Ren
 from litestar_queues_sql import leases
 from litestar_queues_sql.database import PREFIX
 from litestar_queues_sql.script import Factory, Raise, Script
+from litestar_queues_sql.sessions import Sessions
 from litestar_queues_sql.sqlite.connection import Connection
 from litestar_queues_sql.sqlite.database import SQLiteDatabase
+from litestar_queues_sql.sqlite.transactions import SQLiteTransactions
 from litestar_queues_sql.store import SqlStore
+from litestar_queues_sql.transactions import TransactionalStore
 
 logger: logging.Logger = logging.getLogger("litestar_queues.sqlite")
 
@@ -71,9 +74,27 @@ class SQLiteStore(SqlStore):
         self._sqlite.clock.offset_ms += delta_ms
 
 
+class SharedSQLiteStore(TransactionalStore, SQLiteStore):
+    """Jobs in a SQLite file beside the data of the application.
+
+    Args:
+        database: The database.
+        sessions: How sessions of the application are written through.
+    """
+
+    def __init__(self, database: SQLiteDatabase, sessions: Sessions) -> None:
+        super().__init__(database)
+        self.share(SQLiteTransactions(database, sessions))
+
+
 @asynccontextmanager
 async def open_sqlite(
-    path: Path, *, durability: str = "normal", prefix: str = PREFIX, create_schema: bool = True
+    path: Path,
+    *,
+    durability: str = "normal",
+    prefix: str = PREFIX,
+    create_schema: bool = True,
+    sessions: Sessions | None = None,
 ) -> AsyncGenerator[SQLiteStore]:
     """Open a store for as long as the context lasts.
 
@@ -82,6 +103,7 @@ async def open_sqlite(
         durability: ``"full"`` to wait for the disk at each commit.
         prefix: What the names of the tables begin with.
         create_schema: Whether to create and upgrade the tables; if not, they must be there.
+        sessions: How sessions of the application are written through, if they can be.
     """
     database = SQLiteDatabase(
         path, durability=durability, prefix=prefix, create_schema=create_schema
@@ -89,7 +111,7 @@ async def open_sqlite(
     try:
         await database.start()
         logger.info("jobs are kept in %s", path)
-        yield SQLiteStore(database)
+        yield SharedSQLiteStore(database, sessions) if sessions else SQLiteStore(database)
     finally:
         await database.stop()
 

@@ -13,8 +13,8 @@ from typing import TypeAlias
 
 from litestar_queues_core.errors import QueueError
 from litestar_queues_sql.database import Texts
+from litestar_queues_sql.drivers.sqlite import bound
 from litestar_queues_sql.script import Script, Sql
-from litestar_queues_sql.sqlite.connection import bound
 
 logger: logging.Logger = logging.getLogger("litestar_queues.sqlite")
 

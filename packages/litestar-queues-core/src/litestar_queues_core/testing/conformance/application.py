@@ -25,7 +25,10 @@ class Application(Protocol):
         ...
 
     async def cut(self, session: Any) -> None:
-        """End the connection of *session* at the server, as a failing network does."""
+        """End the connection of *session* at the server, as a failing network does.
+
+        Where there is no network, let all statements on it fail from now on, its commit included.
+        """
         ...
 
 

@@ -148,24 +148,6 @@ class Completing:
         assert not early
         assert await woken(end)
 
-    async def test_a_lease_that_dies_in_between_undoes_the_data(
-        self, store: Store, application: Application
-    ) -> None:
-        claimer = await Claimer(store).open()
-        job = await running_job(store, claimer)
-        lost: LeaseLost | None = None
-        try:
-            async with with_transactions(store).transaction() as session:
-                await application.count(session)
-                await die(store, claimer)
-                await complete_in(store, session, claimer, job)
-        except LeaseLost as error:
-            lost = error
-
-        assert lost is not None
-        assert (await look(store, job.id)).rescues == 1
-        assert await application.counted() == 0
-
     async def test_a_dead_lease_undoes_the_data(
         self, store: Store, application: Application
     ) -> None:
@@ -249,20 +231,6 @@ class Completing:
         assert list(second.rejected) == [(job.id, job.delivery)]
         assert (await look(store, job.id)).status is Status.COMPLETED
 
-    async def test_a_requested_cancel_does_not_undo_a_completion(
-        self, store: Store, application: Application
-    ) -> None:
-        claimer = await Claimer(store).open()
-        job = await running_job(store, claimer)
-        async with with_transactions(store).transaction() as session:
-            await application.count(session)
-            (asked,) = await store.cancel([job.id], running=True)
-            await complete_in(store, session, claimer, job)
-
-        assert asked is CancelOutcome.REQUESTED
-        assert (await look(store, job.id)).status is Status.COMPLETED
-        assert not (await claimer.exchange()).cancelled
-
     async def test_a_cancel_after_the_settlement_comes_too_late(
         self, store: Store, application: Application
     ) -> None:
@@ -329,3 +297,39 @@ class Completing:
 
         assert {one.status for one in ended if one} == {Status.COMPLETED}
         assert await application.counted() == 8
+
+
+class CompletingTogether:
+    """The same, while others write in between: for databases that let several do so."""
+
+    async def test_a_lease_that_dies_in_between_undoes_the_data(
+        self, store: Store, application: Application
+    ) -> None:
+        claimer = await Claimer(store).open()
+        job = await running_job(store, claimer)
+        lost: LeaseLost | None = None
+        try:
+            async with with_transactions(store).transaction() as session:
+                await application.count(session)
+                await die(store, claimer)
+                await complete_in(store, session, claimer, job)
+        except LeaseLost as error:
+            lost = error
+
+        assert lost is not None
+        assert (await look(store, job.id)).rescues == 1
+        assert await application.counted() == 0
+
+    async def test_a_requested_cancel_does_not_undo_a_completion(
+        self, store: Store, application: Application
+    ) -> None:
+        claimer = await Claimer(store).open()
+        job = await running_job(store, claimer)
+        async with with_transactions(store).transaction() as session:
+            await application.count(session)
+            (asked,) = await store.cancel([job.id], running=True)
+            await complete_in(store, session, claimer, job)
+
+        assert asked is CancelOutcome.REQUESTED
+        assert (await look(store, job.id)).status is Status.COMPLETED
+        assert not (await claimer.exchange()).cancelled

@@ -6,13 +6,31 @@ from litestar_queues_core.testing.conformance.application import (
     Application,
     BlockingApplication,
 )
-from litestar_queues_core.testing.conformance.completing import Completing
-from litestar_queues_core.testing.conformance.joining import BlockingJoining, Joining
+from litestar_queues_core.testing.conformance.completing import Completing, CompletingTogether
+from litestar_queues_core.testing.conformance.joining import (
+    BlockingJoining,
+    Joining,
+    JoiningTogether,
+)
 
-__all__ = ["Application", "BlockingApplication", "BlockingTransactions", "Transactions"]
+__all__ = [
+    "Application",
+    "BlockingApplication",
+    "BlockingTransactions",
+    "OneWriterTransactions",
+    "Transactions",
+]
 
 
-class Transactions(Joining, Completing):
+class OneWriterTransactions(Joining, Completing):
+    """What :class:`Transactions` asks for, if only one transaction can write at a time.
+
+    Such a store refuses to wait for itself: what a task does in its own block without the session
+    of the block is a ``TransactionError``.
+    """
+
+
+class Transactions(OneWriterTransactions, JoiningTogether, CompletingTogether):
     """The contract of :class:`~litestar_queues_core.protocols.SupportsTransactions`.
 
     Subclass it and provide two fixtures: an empty ``store``, and an ``application`` in the same
