@@ -36,6 +36,7 @@ class SQLiteDatabase:
         migrations: How the tables are made.
 
     Attributes:
+        texts: The statements.
         clock: The clock of the store.
         signals: Who waits in this process.
         watcher: Notices what other processes raise.
@@ -56,14 +57,14 @@ class SQLiteDatabase:
         self._durability = durability
         self._migrations = migrations
         self._create_schema = create_schema
-        self._texts = Texts(SQLITE, prefix)
+        self.texts: Texts = Texts(SQLITE, prefix)
         self._origin = uuid4().hex
         self._stack = ExitStack()
         self._loop = asyncio.get_running_loop()
         told = self.signals.raise_
         self._writer = ConnectionThread("writer", self._prepare, Connection.write, told)
         self._reader = ConnectionThread("reader", self.connect, Connection.read, told)
-        self.watcher: Watcher = Watcher(self._open, self._texts, self._origin, self.tell)
+        self.watcher: Watcher = Watcher(self._open, self.texts, self._origin, self.tell)
 
     async def start(self) -> None:
         """Open the file and bring its tables up to date."""
@@ -100,7 +101,7 @@ class SQLiteDatabase:
 
     def connect(self) -> Connection:
         """Open a connection that belongs to the calling thread."""
-        return Connection(self._open(), self.path, self._texts, self.clock, self._origin)
+        return Connection(self._open(), self.path, self.texts, self.clock, self._origin)
 
     def _open(self) -> sqlite3.Connection:
         return connect(self.path, durability=self._durability)
