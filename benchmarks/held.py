@@ -1,8 +1,9 @@
 """What an open transaction costs: claims of PostgreSQL while one is held for minutes under load.
 
-Rows that the transaction might still want to see cannot be removed, nor can the entries of the index
-that lead to them.  Jobs are enqueued at a steady rate and run by one worker process; the time of each
-exchange that claimed something is noted, before the transaction is opened and while it is held.
+Rows that the transaction might still want to see cannot be removed, nor can the entries of the
+index that lead to them.  Jobs are enqueued at a steady rate and run by one worker process; the time
+of each exchange that claimed something is noted, before the transaction is opened and while it is
+held.
 """
 
 from __future__ import annotations
@@ -51,10 +52,12 @@ async def work(url: str) -> None:
         return answer
 
     PostgresStore.exchange = timed  # type: ignore[method-assign]
-    async with QueueService(config_of(url)) as service:
-        async with Worker(service, own_process=True, concurrency=CONCURRENCY):
-            print("runs", flush=True)
-            await asyncio.to_thread(sys.stdin.read)
+    async with (
+        QueueService(config_of(url)) as service,
+        Worker(service, own_process=True, concurrency=CONCURRENCY),
+    ):
+        print("runs", flush=True)
+        await asyncio.to_thread(sys.stdin.read)
     print(json.dumps(claims))
 
 
@@ -66,6 +69,11 @@ async def enqueue(service: QueueService, rate: int, until: float) -> None:
         await asyncio.sleep(max(0.0, next_at - time.time()))
         await service.enqueue_many(calls)
         next_at += BURST
+
+
+async def waits(service: QueueService) -> bool:
+    """Return whether any job has not been claimed yet."""
+    return any(one.status is Status.PENDING for one in (await service.count()).counts)
 
 
 @asynccontextmanager
@@ -93,7 +101,7 @@ async def measure(url: str, rate: int, before: int, held: int) -> tuple[list[Cla
         async with open_transaction(url):
             await enqueue(service, rate, opened + held)
         async with asyncio.timeout(LAST):
-            while any(one.status is Status.PENDING for one in (await service.count()).counts):
+            while await waits(service):  # noqa: ASYNC110
                 await asyncio.sleep(BURST)
         told, _ = await worker.communicate(b"")
     if worker.returncode:
@@ -116,7 +124,9 @@ def figures(claims: Sequence[Claim], opened: float, before: int, held: int) -> l
         Figure(what="before: jobs in a claim", value=mean(one.jobs for one in free), unit=""),
         Figure(what="held: claim, median", value=took(under), unit="ms"),
         Figure(what="held, last minute: claim, median", value=took(last), unit="ms"),
-        Figure(what="held, last minute: jobs in a claim", value=mean(one.jobs for one in last), unit=""),
+        Figure(
+            what="held, last minute: jobs in a claim", value=mean(one.jobs for one in last), unit=""
+        ),
         Figure(
             what="held, last minute: claim, p95",
             value=1000 * percentile([one.seconds for one in last], 0.95),

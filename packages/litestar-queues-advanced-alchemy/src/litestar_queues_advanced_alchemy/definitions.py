@@ -22,6 +22,7 @@ from litestar_queues_advanced_alchemy.systems import System
 from litestar_queues_sql.script import Sql
 from litestar_queues_sql.structure import COLUMN, CONSTRAINT, INDEX, TABLE, found, items
 
+
 class Mark(NamedTuple):
     """Says that a table is ours."""
 

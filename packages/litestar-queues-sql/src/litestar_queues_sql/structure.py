@@ -77,9 +77,7 @@ def keys(dialect: Dialect) -> list[Key]:
     ]
     for statement, index in found(INDEX, dialect):
         columns = tuple(index["columns"].split(", "))
-        made.append(
-            Key(index["table"], columns, partial=bool(index["where"]), made_by=statement)
-        )
+        made.append(Key(index["table"], columns, partial=bool(index["where"]), made_by=statement))
     return made
 
 

@@ -27,18 +27,17 @@ _INDEXES = Sql("""
     JOIN pg_class AS index ON index.oid = indexrelid
 """)
 _TRANSACTIONS = Sql("""
-    SELECT pid, coalesce(usename, '')::text, coalesce(application_name, ''), coalesce(state, ''),
+    SELECT pid, usename::text, coalesce(application_name, ''), coalesce(state, ''),
         extract(epoch FROM clock_timestamp() - xact_start)::int,
-        greatest(age(backend_xmin), age(backend_xid)), backend_type
+        greatest(age(backend_xmin), age(backend_xid)), datname IS NULL
     FROM pg_stat_activity
     WHERE (backend_xmin IS NOT NULL OR backend_xid IS NOT NULL) AND pid <> pg_backend_pid()
-        AND (backend_type = 'walsender'
-            OR backend_type = 'client backend' AND datname = current_database()
-                AND query NOT ILIKE 'vacuum%')
+        AND usename IS NOT NULL AND (datname = current_database() OR datname IS NULL)
+        AND query NOT ILIKE 'vacuum%'
     ORDER BY 5 DESC NULLS LAST, 6 DESC
 """)
-"""Who keeps rows from being removed that were deleted.  Of the transactions of other roles the age
-in seconds is a secret; what comes after them is none."""
+"""Who keeps rows from being removed that were deleted: in this database, or, without any, for a
+replica.  When a transaction of another role began is a secret; how many came after it is none."""
 _PREPARED = Sql("""
     SELECT gid, owner::text, extract(epoch FROM clock_timestamp() - prepared)::int
     FROM pg_prepared_xacts WHERE database = current_database()
@@ -80,9 +79,7 @@ _OFF = {
 def check(texts: Texts) -> Script[list[Finding]]:
     """Look at the tables, at whoever keeps deleted rows, and at the settings of the server."""
     names = tables(texts)
-    findings = yield from check_tables(
-        texts, _INDEXES, names, rebuild="REINDEX INDEX CONCURRENTLY"
-    )
+    findings = yield from check_tables(texts, _INDEXES, names, rebuild="REINDEX INDEX CONCURRENTLY")
     pinned = [
         *_transactions((yield _TRANSACTIONS())),
         *_prepared((yield _PREPARED())),
@@ -96,9 +93,9 @@ def check(texts: Texts) -> Script[list[Finding]]:
 
 
 def _transactions(rows: Sequence[Sequence[Any]]) -> Iterator[Finding]:
-    for pid, role, application, state, seconds, age, kind in rows:
+    for pid, role, application, state, seconds, age, replica in rows:
         who = f"process {pid} of {role!r}" + (f" ({application})" if application else "")
-        if kind == "walsender":
+        if replica:
             if age > LONG_AGE:
                 fix = "let it end its long queries, or set hot_standby_feedback to off there"
                 yield _pinning(f"the replica behind {who} wants rows of {age:,} transactions", fix)

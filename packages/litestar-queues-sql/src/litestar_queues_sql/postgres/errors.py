@@ -19,7 +19,15 @@ _CREATE = (
     "open the store once with create_schema=True as a role that may create tables, or run your "
     "migrations; if the tables are there, the role's search_path does not lead to them"
 )
-_FIXES = {
+FORGOTTEN = frozenset({"26000", "42P05"})
+"""A prepared statement is not where it was, or is where it was not."""
+FORGETS = (
+    "let the driver prepare none: driver_features={'pooler_mode': 'transaction'} of SQLSpec does "
+    "it, as do statement_cache_size=0 of asyncpg and prepare_threshold=None of psycopg; or let the "
+    "pooler keep them, as pgbouncer 1.21 does with max_prepared_statements"
+)
+_FIXES: dict[str, tuple[type[QueueError], str]] = {
+    **dict.fromkeys(FORGOTTEN, (StoreError, f"behind a pooler of transactions {FORGETS}")),
     "42501": (ConfigError, "grant the role of the queue what it needs on the queue's tables"),
     "42P01": (SchemaError, f"a table of the queue is missing: {_CREATE}"),
     "42703": (SchemaError, f"a table of the queue is of another version: {_CREATE}"),

@@ -13,6 +13,7 @@ from litestar_queues_core.ids import JobId, LeaseId
 from litestar_queues_core.model import NewJob
 from litestar_queues_core.settlements import Enqueued, Exchange, Settlement, Wants
 from litestar_queues_sql import browse
+from litestar_queues_sql.held import opened
 from litestar_queues_sql.keeper import ServerKeeper, keeper
 from litestar_queues_sql.postgres import checks
 from litestar_queues_sql.postgres.database import PostgresDatabase
@@ -122,7 +123,7 @@ class PostgresStore(SqlStore):
         return [
             *await database.read(partial(checks.check, database.texts)),
             *await database.attempt(
-                connections.lend,
+                partial(opened, connections.open),
                 partial(check_way, open_=connections.open, notifier=self._notifier),
             ),
         ]

@@ -18,12 +18,10 @@ LARGE = 256 * MEBIBYTE
 
 _INDEXES = Sql("""
     WITH here AS (SELECT name FROM sqlite_master WHERE type = 'table' AND name $among)
-    SELECT here.name, (
-            SELECT group_concat(name) FROM (
-                SELECT part.name FROM pragma_index_info(one.name) AS part ORDER BY part.seqno
-            )
-        ), one."unique", one.partial, 1, one.name
-    FROM here JOIN pragma_index_list(here.name) AS one
+    SELECT here.name,
+        (SELECT group_concat(part.name) FROM pragma_index_info(listed.name) AS part),
+        listed."unique", listed.partial, 1, listed.name
+    FROM here JOIN pragma_index_list(here.name) AS listed
     UNION ALL
     SELECT here.name, part.name, 1, 0, 1, part.name
     FROM here JOIN pragma_table_info(here.name) AS part
