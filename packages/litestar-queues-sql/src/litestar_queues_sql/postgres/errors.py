@@ -74,13 +74,14 @@ def translated(error: BaseException, refusals: tuple[type[BaseException], ...] =
 
 
 def _translated(error: BaseException, refusals: tuple[type[BaseException], ...]) -> QueueError:
-    said = f"{type(error).__name__}: {error}"
     state = state_of(error)
     if state is None:
+        said = f"{type(error).__name__}: {error}"
         if isinstance(error, (*REFUSALS, *refusals)):
             return DataRefused(f"the database cannot hold a value: {said}")
         return StoreUnavailable(f"PostgreSQL cannot be reached or did not answer: {said}")
+    said = str(error).partition("\n")[0]  # drivers add hints of their own, and the statement
     if state == _LOCK:
-        return LockTimeout(f"PostgreSQL: {error}")
+        return LockTimeout(f"PostgreSQL: {said}")
     kind, fix = _FIXES.get(state) or _CLASSES.get(state[:2]) or (StoreError, "unforeseen")
-    return kind(f"PostgreSQL: {error} ({state}); {fix}")
+    return kind(f"PostgreSQL: {said} ({state}); {fix}")
