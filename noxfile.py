@@ -55,6 +55,7 @@ BENCHMARKS = {  # and how to have a first figure soon
     "growth": ["--few=1000", "--many=20000", "--times=20"],
     "postgres": ["--jobs=5000", "--repeat=2", "--few=1000", "--many=20000", "--times=20"],
     "adapters": ["--jobs=2000", "--repeat=1"],
+    "held": ["--before=5", "--held=10"],
     "resp": ["--jobs=2000", "--repeat=1", "--pickups=20", "--few=1000", "--many=20000"],
 }
 SERVERS = {  # on the path, or in a distribution that has nothing else we want

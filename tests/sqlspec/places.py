@@ -38,6 +38,22 @@ POSTGRES: dict[str, ConfigOf] = {
 }
 
 
+_POOLED = {"pooler_mode": "transaction"}
+
+
+def asyncpg_pooled(dsn: str) -> AsyncpgConfig:
+    where = {"dsn": dsn, "statement_cache_size": 0}
+    return AsyncpgConfig(connection_config=where, driver_features=dict(_POOLED))
+
+
+def psycopg_pooled(dsn: str) -> PsycopgAsyncConfig:
+    return PsycopgAsyncConfig(connection_config={"conninfo": dsn}, driver_features=dict(_POOLED))
+
+
+POOLED: dict[str, Callable[[str], Any]] = {"asyncpg": asyncpg_pooled, "psycopg": psycopg_pooled}
+"""Configurations of what a pooler of transactions leads to, by its DSN."""
+
+
 def aiosqlite(path: Path) -> AiosqliteConfig:
     return AiosqliteConfig(connection_config={"database": str(path)})
 

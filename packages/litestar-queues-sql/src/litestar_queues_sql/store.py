@@ -64,21 +64,18 @@ class SqlStore:
         return answers
 
     async def _enqueue(self, jobs: Sequence[NewJob]) -> Sequence[Enqueued]:
+        """Take *jobs*, in halves if the database cannot hold something in them."""
         try:
             return await self.take_jobs(jobs)
-        except DataRefused:
-            return [await self._enqueue_alone(job) for job in jobs]
+        except DataRefused as error:
+            if len(jobs) == 1:
+                return [Enqueued(id=jobs[0].id, created=False, status=None, error=error)]
+        half = len(jobs) // 2
+        return [*await self._enqueue(jobs[:half]), *await self._enqueue(jobs[half:])]
 
     async def take_jobs(self, jobs: Sequence[NewJob]) -> Sequence[Enqueued]:
         """Take all *jobs* or none; databases with a faster way have their own."""
         return await self._database.write(partial(enqueue, jobs))
-
-    async def _enqueue_alone(self, job: NewJob) -> Enqueued:
-        try:
-            (answer,) = await self.take_jobs([job])
-        except DataRefused as error:
-            return Enqueued(id=job.id, created=False, status=None, error=error)
-        return answer
 
     async def open_lease(self, lease: LeaseId, worker: WorkerInfo, *, seconds: float) -> None:
         """Begin, or go on with, a lease."""
