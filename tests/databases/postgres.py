@@ -147,16 +147,18 @@ def binaries() -> dict[str, Path]:
     assert package is not None
     assert package.origin is not None
     found = [*Path(package.origin).parent.glob("pginstall*/bin"), *on_path()]
-    return dict(sorted((version(path), path) for path in reversed(found)))
+    return dict(sorted({version(path): path for path in reversed(found)}.items()))
 
 
 def on_path() -> Sequence[Path]:
-    """Return the directory of the first ``postgres`` on the path that has an ``initdb``."""
-    for folder in os.environ.get("PATH", "").split(os.pathsep):
-        program = Path(folder, "postgres").resolve()
-        if os.access(program, os.X_OK) and program.with_name("initdb").exists():
-            return [program.parent]
-    return []
+    """Return the directories on the path whose ``postgres`` has an ``initdb`` beside it."""
+    folders = os.environ.get("PATH", "").split(os.pathsep)
+    programs = [Path(folder, "postgres").resolve() for folder in folders]
+    return [
+        program.parent
+        for program in programs
+        if os.access(program, os.X_OK) and program.with_name("initdb").exists()
+    ]
 
 
 def version(programs: Path) -> str:

