@@ -1,4 +1,7 @@
-"""Chaos targets: servers that sync each commit, and end a connection of a child every second."""
+"""Chaos targets: servers that sync each commit, and end a connection of a child every second.
+
+There is one for each way to a database that is supported, and some for other servers.
+"""
 
 from __future__ import annotations
 
@@ -7,26 +10,24 @@ import random
 import threading
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import Any, ClassVar, Self
 
 import psycopg
 import pymysql
 from tests.databases import mariadb
 from tests.databases.mariadb import MariaServer
 from tests.databases.pgbouncer import Bouncer
-from tests.databases.postgres import APP, Database, PostgresServer, binaries
+from tests.databases.postgres import APP, ROOT, Database, PostgresServer, binaries
 from tests.databases.program import HOST
+from tests.databases.ways import Alchemy, PooledSpec, Spec, Way, file_of_alchemy, file_of_spec
 
 from litestar_queues_core.protocols import BackendConfig
 from litestar_queues_core.testing.chaos import Ledger
 from litestar_queues_core.testing.chaos.ledger import COMPLETED, ORDERED
-from litestar_queues_sqlspec import SQLSpecBackendConfig
-
-if TYPE_CHECKING:
-    from sqlspec.adapters.asyncpg import AsyncpgConfig, AsyncpgDriver
+from litestar_queues_sql.sqlite.chaos import SQLiteTarget
 
 TERMINATES = 1.0
 SETTLED = 3
@@ -35,12 +36,10 @@ LEDGER = (
     "CREATE TABLE ledger (what text NOT NULL, job text NOT NULL)",
     "CREATE TABLE counter (value int NOT NULL)",
     "INSERT INTO counter VALUES (0)",
-    f"ALTER TABLE ledger OWNER TO {APP}",
-    f"ALTER TABLE counter OWNER TO {APP}",
 )
 """No constraint: whatever is entered twice is seen."""
 CHILD = "child"
-"""The name of whoever has not started the server; only the connections of these are ended."""
+"""The user of whoever has not started the server; only the connections of these are ended."""
 
 AnyServer = PostgresServer | MariaServer
 AnyDatabase = Database | mariadb.Database
@@ -48,6 +47,12 @@ AnyDatabase = Database | mariadb.Database
 
 class Target(ABC):
     """Whoever starts the server writes down where it is, for the other processes."""
+
+    way: ClassVar[Way]
+    users: ClassVar[Sequence[str]]
+    """What makes the user of the children, of the database ``{0}``."""
+    children: ClassVar[str]
+    """Finds the numbers of their connections."""
 
     def __init__(self, workspace: Path) -> None:
         self._file = workspace / "where"
@@ -63,17 +68,17 @@ class Target(ABC):
         """Return the server; it is not started."""
 
     @abstractmethod
-    def make_config(self, host: str, port: int, database: str, prefix: str) -> BackendConfig:
-        """Return the configuration of a store."""
+    def url(self, user: str, host: str, port: int, database: str) -> str:
+        """Return the address of a database."""
 
-    @abstractmethod
+    def settings(self) -> Mapping[str, object]:
+        """Return what the configuration of a store has besides."""
+        return {}
+
     def connections(self) -> list[int]:
         """Return the numbers of the connections that children have."""
-
-    @property
-    def child(self) -> bool:
-        """Whether this process is one that has not started the server."""
-        return self._server is None
+        assert self._server is not None
+        return [number for (number,) in self._server.ask(self.children, CHILD)]
 
     def address(self) -> tuple[str, int]:
         return HOST, int(self._where()["port"])
@@ -83,13 +88,20 @@ class Target(ABC):
         return self
 
     def config(self, data: str) -> BackendConfig:
-        host, port = self._through or self.address()
-        return self.make_config(host, port, str(self._where()["database"]), f"{data}_")
+        made = {"prefix": f"{data}_", "create_schema": True, **self.settings()}
+        return self.way.backend(self.reached(), **made)
+
+    def reached(self) -> str:
+        """Return the address at which this process reaches the database."""
+        user = APP if self._server else CHILD
+        return self.url(user, *(self._through or self.address()), str(self._where()["database"]))
 
     def start(self) -> None:
         self._server = self.make_server(self._directory)
         self._server.start()
         self._database = self._server.create_database()
+        for statement in self.users:
+            self._database.ask(statement.format(self._database.name))
         self._write(self._server.port)
         self._terminator.start()
 
@@ -130,62 +142,22 @@ class Target(ABC):
                     self._database.end(random.choice(settled))  # noqa: S311
 
 
-class PostgresTarget(Target):
-    """The newest, by asyncpg."""
-
-    version: Callable[[Sequence[int]], int] = max
-    relaxed = False
-    pooled = False
-
-    def make_server(self, directory: Path) -> PostgresServer:
-        version = type(self).version([int(one) for one in binaries()])
-        return PostgresServer(binaries()[str(version)], directory)
-
-    def make_config(self, host: str, port: int, database: str, prefix: str) -> BackendConfig:
-        return SQLSpecBackendConfig(
-            config=self._sqlspec(host, port, database),
-            prefix=prefix,
-            relaxed_commit=self.relaxed,
-            notify=not self.pooled,
-            create_schema=True,
-        )
-
-    def _sqlspec(self, host: str, port: int, database: str) -> AsyncpgConfig:
-        from sqlspec.adapters.asyncpg import AsyncpgConfig
-
-        dsn = f"postgresql://{APP}@{host}:{port}/{database}"
-        # The network may swallow a client that has locked the counter for all others.
-        server = {"idle_in_transaction_session_timeout": "3s"}
-        if self.child:
-            server["application_name"] = CHILD
-        settings: dict[str, object] = {"dsn": dsn, "server_settings": server}
-        if self.pooled:
-            settings["statement_cache_size"] = 0
-        return AsyncpgConfig(connection_config=settings)
+class Booked(Target):
+    """A target with a ledger, by transactions of the application."""
 
     def make_ledger(self) -> None:
         assert self._database is not None
         for statement in LEDGER:
             self._database.ask(statement)
 
-    @asynccontextmanager
-    async def transaction(self) -> AsyncGenerator[AsyncpgDriver]:
-        """Open a session on a connection of its own: it may fail in any way."""
-        host, port = self._through or self.address()
-        config = self._sqlspec(host, port, str(self._where()["database"]))
-        raw = await config.create_connection()
-        try:
-            driver = config.driver_type(raw, config.statement_config, config.driver_features)
-            await driver.begin()
-            yield driver
-            await driver.commit()
-        finally:
-            raw.terminate()  # rolled back by the server, which a silent network keeps from us
+    def transaction(self) -> AbstractAsyncContextManager[Any]:
+        return self.way.transaction(self.reached())
 
-    async def enter(self, session: AsyncpgDriver, what: str, job: str) -> None:
-        await session.execute("INSERT INTO ledger VALUES ($1, $2)", what, job)
+    async def enter(self, session: Any, what: str, job: str) -> None:
+        entry = "INSERT INTO ledger VALUES (:what, :job)"
+        await self.way.execute(session, entry, what=what, job=job)
         if what == COMPLETED:
-            await session.execute("UPDATE counter SET value = value + 1")
+            await self.way.execute(session, "UPDATE counter SET value = value + 1")
 
     def read_ledger(self) -> Ledger:
         assert self._database is not None
@@ -195,10 +167,53 @@ class PostgresTarget(Target):
         ((counter,),) = self._database.ask("SELECT value FROM counter")
         return Ledger(jobs[ORDERED], jobs[COMPLETED], counter)
 
-    def connections(self) -> list[int]:
-        assert isinstance(self._server, PostgresServer)
-        found = "SELECT pid FROM pg_stat_activity WHERE application_name = %s"
-        return [pid for (pid,) in self._server.ask(found, CHILD)]
+
+class _Postgres(Target):
+    version: Callable[[Sequence[int]], int] = max
+    users = (
+        f"CREATE ROLE {CHILD} LOGIN IN ROLE {APP}",
+        f"ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO {APP}",
+        # The network may swallow a client that has locked the counter for all others.
+        "ALTER DATABASE {0} SET idle_in_transaction_session_timeout = '3s'",
+    )
+    children = "SELECT pid FROM pg_stat_activity WHERE usename = %s"
+
+    def make_server(self, directory: Path) -> PostgresServer:
+        version = type(self).version([int(one) for one in binaries()])
+        return PostgresServer(binaries()[str(version)], directory)
+
+    def url(self, user: str, host: str, port: int, database: str) -> str:
+        return f"postgresql://{user}@{host}:{port}/{database}"
+
+
+class PostgresTarget(Booked, _Postgres):
+    """The newest, by asyncpg of SQLSpec."""
+
+    way = Spec("asyncpg")
+
+
+class PsycopgTarget(PostgresTarget):
+    """By psycopg of SQLSpec."""
+
+    way = Spec("psycopg")
+
+
+class PsycopgSyncTarget(_Postgres):
+    """By the blocking psycopg of SQLSpec, in whose transactions nobody can write with us."""
+
+    way = Spec("psycopg-sync")
+
+
+class AlchemyAsyncpgTarget(PostgresTarget):
+    """By asyncpg of SQLAlchemy."""
+
+    way = Alchemy("asyncpg")
+
+
+class AlchemyPsycopgTarget(PostgresTarget):
+    """By psycopg of SQLAlchemy."""
+
+    way = Alchemy("psycopg")
 
 
 class RelaxedTarget(PostgresTarget):
@@ -207,19 +222,24 @@ class RelaxedTarget(PostgresTarget):
     So jobs run again that were told to have ended; the report counts what that comes to.
     """
 
-    relaxed = True
+    def settings(self) -> Mapping[str, object]:
+        return {"relaxed_commit": True}
 
 
 class PooledTarget(PostgresTarget):
     """Behind pgbouncer in transaction mode, which outlives the server; nobody listens."""
 
-    pooled = True
+    way = PooledSpec("asyncpg")
     _bouncer: Bouncer | None = None
+
+    def settings(self) -> Mapping[str, object]:
+        return {"notify": False}
 
     def start(self) -> None:
         super().start()
         assert isinstance(self._server, PostgresServer)
-        self._bouncer = Bouncer(self._server, self._directory / "bouncer")
+        users = (ROOT, APP, CHILD)
+        self._bouncer = Bouncer(self._server, self._directory / "bouncer", users=users)
         self._bouncer.start()
         self._write(self._bouncer.port)
 
@@ -236,27 +256,40 @@ class OldestTarget(PostgresTarget):
 
 
 class MariaTarget(Target):
-    """MariaDB, by asyncmy."""
+    """MariaDB, by asyncmy of SQLSpec."""
+
+    way = Spec("asyncmy")
+    users = (f"CREATE USER {CHILD}", f"GRANT ALL ON {{0}}.* TO {CHILD}")
+    children = "SELECT id FROM information_schema.processlist WHERE user = %s"
 
     def make_server(self, directory: Path) -> MariaServer:
         return MariaServer(directory)
 
-    def make_config(self, host: str, port: int, database: str, prefix: str) -> BackendConfig:
-        from sqlspec.adapters.asyncmy import AsyncmyConfig
+    def url(self, user: str, host: str, port: int, database: str) -> str:
+        return f"mysql://{user}@{host}:{port}/{database}"
 
-        user = CHILD if self.child else mariadb.APP
-        where = {"host": host, "port": port, "user": user, "database": database}
-        return SQLSpecBackendConfig(
-            config=AsyncmyConfig(connection_config=where), prefix=prefix, create_schema=True
-        )
 
-    def start(self) -> None:
-        super().start()
-        assert isinstance(self._database, mariadb.Database)
-        self._database.ask(f"CREATE USER {CHILD}")
-        self._database.ask(f"GRANT ALL ON {self._database.name}.* TO {CHILD}")
+class AiomysqlTarget(MariaTarget):
+    """By aiomysql of SQLSpec."""
 
-    def connections(self) -> list[int]:
-        assert isinstance(self._server, MariaServer)
-        found = "SELECT id FROM information_schema.processlist WHERE user = %s"
-        return [number for (number,) in self._server.ask(found, CHILD)]
+    way = Spec("aiomysql")
+
+
+class AlchemyMariaTarget(MariaTarget):
+    """By asyncmy of SQLAlchemy."""
+
+    way = Alchemy("asyncmy")
+
+
+class AiosqliteTarget(SQLiteTarget):
+    """A file, by aiosqlite of SQLSpec."""
+
+    def config(self, data: str) -> BackendConfig:
+        return file_of_spec(super().config(data).resolve())
+
+
+class AlchemySQLiteTarget(SQLiteTarget):
+    """A file, by aiosqlite of SQLAlchemy."""
+
+    def config(self, data: str) -> BackendConfig:
+        return file_of_alchemy(super().config(data).resolve())

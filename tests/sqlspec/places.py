@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 from sqlspec.adapters.aiomysql import AiomysqlConfig
 from sqlspec.adapters.aiosqlite import AiosqliteConfig
@@ -12,22 +13,29 @@ from sqlspec.adapters.asyncmy import AsyncmyConfig
 from sqlspec.adapters.asyncpg import AsyncpgConfig
 from sqlspec.adapters.psycopg import PsycopgAsyncConfig, PsycopgSyncConfig
 from sqlspec.adapters.sqlite import SqliteConfig
-from tests.databases import mariadb
-from tests.databases.postgres import Database
-from tests.databases.program import HOST
-
-ConfigOf = Callable[[Database], Any]
 
 
-def asyncpg(database: Database) -> AsyncpgConfig:
+class Place(Protocol):
+    """A database on a server."""
+
+    @property
+    def url(self) -> str:
+        """Its address, with a user."""
+        ...
+
+
+ConfigOf = Callable[[Place], Any]
+
+
+def asyncpg(database: Place) -> AsyncpgConfig:
     return AsyncpgConfig(connection_config={"dsn": database.url})
 
 
-def psycopg(database: Database) -> PsycopgAsyncConfig:
+def psycopg(database: Place) -> PsycopgAsyncConfig:
     return PsycopgAsyncConfig(connection_config={"conninfo": database.url})
 
 
-def psycopg_sync(database: Database) -> PsycopgSyncConfig:
+def psycopg_sync(database: Place) -> PsycopgSyncConfig:
     return PsycopgSyncConfig(connection_config={"conninfo": database.url})
 
 
@@ -49,17 +57,18 @@ def sqlite(path: Path) -> SqliteConfig:
 SQLITE: dict[str, Callable[[Path], Any]] = {"aiosqlite": aiosqlite, "sqlite": sqlite}
 
 
-def where(database: mariadb.Database) -> dict[str, Any]:
-    port = database.server.port
-    return {"host": HOST, "port": port, "user": mariadb.APP, "database": database.name}
+def where(database: Place) -> dict[str, Any]:
+    url = urlsplit(database.url)
+    address = {"host": url.hostname, "port": url.port}
+    return {**address, "user": url.username, "database": url.path.lstrip("/")}
 
 
-def asyncmy(database: mariadb.Database) -> AsyncmyConfig:
+def asyncmy(database: Place) -> AsyncmyConfig:
     return AsyncmyConfig(connection_config=where(database))
 
 
-def aiomysql(database: mariadb.Database) -> AiomysqlConfig:
+def aiomysql(database: Place) -> AiomysqlConfig:
     return AiomysqlConfig(connection_config=where(database))
 
 
-MARIADB: dict[str, Callable[[mariadb.Database], Any]] = {"asyncmy": asyncmy, "aiomysql": aiomysql}
+MARIADB: dict[str, ConfigOf] = {"asyncmy": asyncmy, "aiomysql": aiomysql}

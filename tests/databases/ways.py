@@ -1,0 +1,133 @@
+"""The ways to a database that applications have: SQLSpec or SQLAlchemy, with one of its drivers."""
+
+from __future__ import annotations
+
+import functools
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from advanced_alchemy.config import SQLAlchemyAsyncConfig
+from sqlalchemy import NullPool, text
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+from tests.sqlspec.places import MARIADB, POSTGRES, SQLITE
+
+from litestar_queues_advanced_alchemy import AdvancedAlchemyBackendConfig
+from litestar_queues_core.protocols import BackendConfig
+from litestar_queues_sqlspec import SQLSpecBackendConfig
+from litestar_queues_sqlspec.asyncpg import AsyncpgConnections
+from litestar_queues_sqlspec.psycopg import PsycopgConnections
+
+
+class At(NamedTuple):
+    """Where a database is."""
+
+    url: str
+
+
+class Way(ABC):
+    """Makes stores, and sessions of an application on connections of their own.
+
+    Args:
+        driver: The driver, as the library calls it.
+    """
+
+    def __init__(self, driver: str) -> None:
+        self.driver = driver
+
+    @abstractmethod
+    def backend(self, url: str, **settings: Any) -> BackendConfig:
+        """Return the configuration of a store."""
+
+    @abstractmethod
+    def transaction(self, url: str) -> AbstractAsyncContextManager[Any]:
+        """Open a session with a transaction, which is committed at the end.
+
+        Its connection may fail in any way, and ends with it: what a silent network keeps from us is
+        rolled back by the server.
+        """
+
+    @abstractmethod
+    async def execute(self, session: Any, statement: str, **values: object) -> None:
+        """Execute a statement with ``:named`` values in a session."""
+
+
+class Spec(Way):
+    """SQLSpec."""
+
+    def config(self, url: str) -> Any:
+        """Return the configuration of SQLSpec."""
+        return (POSTGRES | MARIADB)[self.driver](At(url))
+
+    def backend(self, url: str, **settings: Any) -> BackendConfig:
+        return SQLSpecBackendConfig(config=self.config(url), **settings)
+
+    @asynccontextmanager
+    async def transaction(self, url: str) -> AsyncGenerator[Any]:
+        config = self.config(url)
+        kind = {"asyncpg": AsyncpgConnections, "psycopg": PsycopgConnections}[self.driver]
+        connection = await kind(config, notify=False).open()
+        try:
+            driver = config.driver_type(
+                connection.raw, config.statement_config, config.driver_features
+            )
+            await driver.begin()
+            yield driver
+            await driver.commit()
+        finally:
+            connection.discard()
+
+    async def execute(self, session: Any, statement: str, **values: object) -> None:
+        await session.execute(statement, **values)
+
+
+class PooledSpec(Spec):
+    """SQLSpec behind a pooler of transactions."""
+
+    def config(self, url: str) -> Any:
+        config = super().config(url)
+        config.connection_config["statement_cache_size"] = 0
+        return config
+
+
+class Alchemy(Way):
+    """SQLAlchemy, by a configuration of Advanced Alchemy."""
+
+    def _url(self, url: str) -> str:
+        system, _, rest = url.partition(":")
+        return f"{system}+{self.driver}:{rest}"
+
+    def backend(self, url: str, **settings: Any) -> BackendConfig:
+        config = SQLAlchemyAsyncConfig(connection_string=self._url(url))
+        return AdvancedAlchemyBackendConfig(config=config, **settings)
+
+    @asynccontextmanager
+    async def transaction(self, url: str) -> AsyncGenerator[AsyncSession]:
+        session = AsyncSession(engine_of(self._url(url)))
+        try:
+            yield session
+            await session.commit()
+        finally:
+            await session.invalidate()
+
+    async def execute(self, session: Any, statement: str, **values: object) -> None:
+        await session.execute(text(statement), values)
+
+
+@functools.cache
+def engine_of(url: str) -> AsyncEngine:
+    """Return an engine that keeps no connections, so that there is nothing to dispose of."""
+    return create_async_engine(url, poolclass=NullPool)
+
+
+def file_of_spec(path: Path) -> BackendConfig:
+    """Return the configuration of a store in a file, by SQLSpec."""
+    return SQLSpecBackendConfig(config=SQLITE["aiosqlite"](path), create_schema=True)
+
+
+def file_of_alchemy(path: Path) -> BackendConfig:
+    """Return the configuration of a store in a file, by SQLAlchemy."""
+    config = SQLAlchemyAsyncConfig(connection_string=f"sqlite+aiosqlite:///{path}")
+    return AdvancedAlchemyBackendConfig(config=config, create_schema=True)
