@@ -1,4 +1,7 @@
-"""The ways to a database that applications have: SQLSpec or SQLAlchemy, with one of its drivers."""
+"""The ways to a database that applications have: SQLSpec or SQLAlchemy, with one of its drivers.
+
+Libraries are imported where they are used: whoever takes one way need not wait for the other.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +10,12 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from advanced_alchemy.config import SQLAlchemyAsyncConfig
-from sqlalchemy import NullPool, text
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
-from tests.sqlspec.places import MARIADB, POSTGRES, SQLITE
-
-from litestar_queues_advanced_alchemy import AdvancedAlchemyBackendConfig
 from litestar_queues_core.protocols import BackendConfig
-from litestar_queues_sqlspec import SQLSpecBackendConfig
-from litestar_queues_sqlspec.asyncpg import AsyncpgConnections
-from litestar_queues_sqlspec.psycopg import PsycopgConnections
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 
 class At(NamedTuple):
@@ -34,8 +31,13 @@ class Way(ABC):
         driver: The driver, as the library calls it.
     """
 
+    library: ClassVar[str]
+
     def __init__(self, driver: str) -> None:
         self.driver = driver
+
+    def __str__(self) -> str:
+        return f"{self.library}-{self.driver}"
 
     @abstractmethod
     def backend(self, url: str, **settings: Any) -> BackendConfig:
@@ -57,18 +59,23 @@ class Way(ABC):
 class Spec(Way):
     """SQLSpec."""
 
+    library = "sqlspec"
+
     def config(self, url: str) -> Any:
         """Return the configuration of SQLSpec."""
+        from tests.sqlspec.places import MARIADB, POSTGRES
+
         return (POSTGRES | MARIADB)[self.driver](At(url))
 
     def backend(self, url: str, **settings: Any) -> BackendConfig:
+        from litestar_queues_sqlspec import SQLSpecBackendConfig
+
         return SQLSpecBackendConfig(config=self.config(url), **settings)
 
     @asynccontextmanager
     async def transaction(self, url: str) -> AsyncGenerator[Any]:
         config = self.config(url)
-        kind = {"asyncpg": AsyncpgConnections, "psycopg": PsycopgConnections}[self.driver]
-        connection = await kind(config, notify=False).open()
+        connection = await self._connections(config).open()
         try:
             driver = config.driver_type(
                 connection.raw, config.statement_config, config.driver_features
@@ -78,6 +85,15 @@ class Spec(Way):
             await driver.commit()
         finally:
             connection.discard()
+
+    def _connections(self, config: Any) -> Any:
+        if self.driver == "asyncpg":
+            from litestar_queues_sqlspec.asyncpg import AsyncpgConnections
+
+            return AsyncpgConnections(config, notify=False)
+        from litestar_queues_sqlspec.psycopg import PsycopgConnections
+
+        return PsycopgConnections(config, notify=False)
 
     async def execute(self, session: Any, statement: str, **values: object) -> None:
         await session.execute(statement, **values)
@@ -95,16 +111,24 @@ class PooledSpec(Spec):
 class Alchemy(Way):
     """SQLAlchemy, by a configuration of Advanced Alchemy."""
 
+    library = "alchemy"
+
     def _url(self, url: str) -> str:
         system, _, rest = url.partition(":")
         return f"{system}+{self.driver}:{rest}"
 
     def backend(self, url: str, **settings: Any) -> BackendConfig:
+        from advanced_alchemy.config import SQLAlchemyAsyncConfig
+
+        from litestar_queues_advanced_alchemy import AdvancedAlchemyBackendConfig
+
         config = SQLAlchemyAsyncConfig(connection_string=self._url(url))
         return AdvancedAlchemyBackendConfig(config=config, **settings)
 
     @asynccontextmanager
     async def transaction(self, url: str) -> AsyncGenerator[AsyncSession]:
+        from sqlalchemy.ext.asyncio import AsyncSession
+
         session = AsyncSession(engine_of(self._url(url)))
         try:
             yield session
@@ -113,21 +137,41 @@ class Alchemy(Way):
             await session.invalidate()
 
     async def execute(self, session: Any, statement: str, **values: object) -> None:
+        from sqlalchemy import text
+
         await session.execute(text(statement), values)
 
 
 @functools.cache
 def engine_of(url: str) -> AsyncEngine:
     """Return an engine that keeps no connections, so that there is nothing to dispose of."""
+    from sqlalchemy import NullPool
+    from sqlalchemy.ext.asyncio import create_async_engine
+
     return create_async_engine(url, poolclass=NullPool)
+
+
+POSTGRES = (
+    *(Spec(driver) for driver in ("asyncpg", "psycopg", "psycopg-sync")),
+    *(Alchemy(driver) for driver in ("asyncpg", "psycopg")),
+)
+MARIADB = (*(Spec(driver) for driver in ("asyncmy", "aiomysql")), Alchemy("asyncmy"))
 
 
 def file_of_spec(path: Path) -> BackendConfig:
     """Return the configuration of a store in a file, by SQLSpec."""
+    from tests.sqlspec.places import SQLITE
+
+    from litestar_queues_sqlspec import SQLSpecBackendConfig
+
     return SQLSpecBackendConfig(config=SQLITE["aiosqlite"](path), create_schema=True)
 
 
 def file_of_alchemy(path: Path) -> BackendConfig:
     """Return the configuration of a store in a file, by SQLAlchemy."""
+    from advanced_alchemy.config import SQLAlchemyAsyncConfig
+
+    from litestar_queues_advanced_alchemy import AdvancedAlchemyBackendConfig
+
     config = SQLAlchemyAsyncConfig(connection_string=f"sqlite+aiosqlite:///{path}")
     return AdvancedAlchemyBackendConfig(config=config, create_schema=True)

@@ -1,4 +1,7 @@
-"""Configurations of SQLSpec for the databases that tests start."""
+"""Configurations of SQLSpec for the databases that tests start.
+
+Each imports its own adapter only: processes that tests start need not wait for the others.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
-
-from sqlspec.adapters.aiomysql import AiomysqlConfig
-from sqlspec.adapters.aiosqlite import AiosqliteConfig
-from sqlspec.adapters.asyncmy import AsyncmyConfig
-from sqlspec.adapters.asyncpg import AsyncpgConfig
-from sqlspec.adapters.psycopg import PsycopgAsyncConfig, PsycopgSyncConfig
-from sqlspec.adapters.sqlite import SqliteConfig
 
 
 class Place(Protocol):
@@ -27,15 +23,21 @@ class Place(Protocol):
 ConfigOf = Callable[[Place], Any]
 
 
-def asyncpg(database: Place) -> AsyncpgConfig:
+def asyncpg(database: Place) -> Any:
+    from sqlspec.adapters.asyncpg import AsyncpgConfig
+
     return AsyncpgConfig(connection_config={"dsn": database.url})
 
 
-def psycopg(database: Place) -> PsycopgAsyncConfig:
+def psycopg(database: Place) -> Any:
+    from sqlspec.adapters.psycopg import PsycopgAsyncConfig
+
     return PsycopgAsyncConfig(connection_config={"conninfo": database.url})
 
 
-def psycopg_sync(database: Place) -> PsycopgSyncConfig:
+def psycopg_sync(database: Place) -> Any:
+    from sqlspec.adapters.psycopg import PsycopgSyncConfig
+
     return PsycopgSyncConfig(connection_config={"conninfo": database.url})
 
 
@@ -46,11 +48,15 @@ POSTGRES: dict[str, ConfigOf] = {
 }
 
 
-def aiosqlite(path: Path) -> AiosqliteConfig:
+def aiosqlite(path: Path) -> Any:
+    from sqlspec.adapters.aiosqlite import AiosqliteConfig
+
     return AiosqliteConfig(connection_config={"database": str(path)})
 
 
-def sqlite(path: Path) -> SqliteConfig:
+def sqlite(path: Path) -> Any:
+    from sqlspec.adapters.sqlite import SqliteConfig
+
     return SqliteConfig(connection_config={"database": str(path)})
 
 
@@ -63,11 +69,15 @@ def where(database: Place) -> dict[str, Any]:
     return {**address, "user": url.username, "database": url.path.lstrip("/")}
 
 
-def asyncmy(database: Place) -> AsyncmyConfig:
+def asyncmy(database: Place) -> Any:
+    from sqlspec.adapters.asyncmy import AsyncmyConfig
+
     return AsyncmyConfig(connection_config=where(database))
 
 
-def aiomysql(database: Place) -> AiomysqlConfig:
+def aiomysql(database: Place) -> Any:
+    from sqlspec.adapters.aiomysql import AiomysqlConfig
+
     return AiomysqlConfig(connection_config=where(database))
 
 
