@@ -40,11 +40,20 @@ ONCE = [  # servers, and whole programs: they take minutes and say little about 
     ),
 ]
 HISTORIES = "--ignore=tests/histories"  # they say nothing about how the code was installed
+WAYS = [  # to a database server
+    *("Postgres", "Psycopg", "PsycopgSync", "AlchemyAsyncpg", "AlchemyPsycopg"),
+    *("Maria", "Aiomysql", "AlchemyMaria"),
+]
 CHAOS = {  # what befalls which store
     "sqlite": "kill,stop,block,disk",
-    "tests.databases.targets:FileTarget": "kill,stop,block,disk",
-    "tests.databases.targets:PostgresTarget": "kill,stop,block,server,delay,cut,hole,drop",
-    "tests.databases.targets:MariaTarget": "kill,stop,block,server,delay,cut,hole,drop",
+    **{
+        f"tests.databases.targets:{way}Target": "kill,stop,block,disk"
+        for way in ("Aiosqlite", "AlchemySQLite")
+    },
+    **{
+        f"tests.databases.targets:{way}Target": "kill,stop,block,server,delay,cut,hole,drop"
+        for way in WAYS
+    },
     "tests.resp.targets:ValkeyTarget": "cut,delay,drop,hole,kill,server,stop",
     "tests.resp.targets:RedisTarget": "cut,delay,drop,hole,kill,server,stop",
 }

@@ -15,8 +15,8 @@ import valkey.asyncio.sentinel
 from tests.databases.program import HOST
 from tests.resp.certificates import TLS, Authority
 from tests.resp.matrix import CLIENTS, make_config
-from tests.resp.servers import Cluster, SentinelPair, Server, valkey_binary
 from tests.resp.passing import a_job_passes
+from tests.resp.servers import Cluster, SentinelPair, Server, valkey_binary
 
 from litestar_queues_core.errors import ConfigError
 from litestar_queues_core.protocols import BackendConfig

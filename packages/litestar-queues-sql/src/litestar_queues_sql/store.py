@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
@@ -11,6 +10,7 @@ from typing import ClassVar
 from litestar_queues_core.errors import SettlementRefused
 from litestar_queues_core.ids import JobId, LeaseId
 from litestar_queues_core.model import Event, Job, NewJob, WorkerInfo
+from litestar_queues_core.pieces import Pieces
 from litestar_queues_core.settlements import (
     CancelOutcome,
     Enqueued,
@@ -117,22 +117,22 @@ class SqlStore:
 
     async def maintain(self, policy: MaintenancePolicy) -> Maintenance:
         """Do a bounded piece of what there is to do; nothing is written if there is nothing."""
-        stop = time.monotonic() + policy.seconds
-        steps, due_ms, now_ms = await self._database.read(partial(upkeep.survey, policy))
+        pieces = Pieces(policy)
+        duties, due_ms, now_ms = await self._database.read(partial(upkeep.survey, policy))
         moved: list[Moved] = []
         pruned = 0
-        more = False
-        for step in steps:
-            if time.monotonic() > stop:
-                more = True
-                break
-            done = await self._database.write(step)
-            moved += done.moved
-            pruned += done.pruned
-            more |= done.more
+        for duty in duties:
+            for size in pieces.of_duty():
+                done = await self._database.write(partial(duty, size))
+                moved += done.moved
+                pruned += done.pruned
+                if not done.more:
+                    break
         if moved:
             due_ms = await self._database.read(next_due)
-        return Maintenance(moved=moved, pruned=pruned, more=more, next_due_ms=due_ms, now_ms=now_ms)
+        return Maintenance(
+            moved=moved, pruned=pruned, more=pieces.more, next_due_ms=due_ms, now_ms=now_ms
+        )
 
     async def get(self, ids: Sequence[JobId]) -> Sequence[Job | None]:
         """Return jobs, finished ones included."""

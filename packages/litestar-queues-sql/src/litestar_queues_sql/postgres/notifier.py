@@ -13,7 +13,7 @@ from contextlib import suppress
 from uuid import uuid4
 
 from litestar_queues_sql.driver import Connection, Connections, ListeningConnection
-from litestar_queues_sql.held import farewell
+from litestar_queues_sql.held import CLOSING, farewell
 from litestar_queues_sql.signals import Signals
 
 logger: logging.Logger = logging.getLogger("litestar_queues.postgres")
@@ -82,7 +82,8 @@ class Notifier:
             await self._task
         if self._connection is not None and not self._connection.closed:
             with suppress(Exception):
-                await self._tell(self._connection)
+                async with asyncio.timeout(CLOSING):
+                    await self._tell(self._connection)
             await farewell(self._connection)
 
     def raise_(self, topics: Collection[str]) -> None:
