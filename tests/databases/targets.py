@@ -296,7 +296,7 @@ class AlchemyMariaTarget(MariaTarget):
 
 
 class AiosqliteTarget(Booked):
-    """A SQLite file that the application shares, on a small disk perhaps: by aiosqlite of SQLSpec."""
+    """A SQLite file that the application shares, by aiosqlite of SQLSpec; it may be on a small disk."""
 
     way: ClassVar[Way] = FileSpec("aiosqlite")
 
