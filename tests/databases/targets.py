@@ -296,7 +296,7 @@ class AlchemyMariaTarget(MariaTarget):
 
 
 class AiosqliteTarget(Booked):
-    """A SQLite file that the application shares, by aiosqlite of SQLSpec; it may be on a small disk."""
+    """A SQLite file that the application shares, by aiosqlite of SQLSpec; on a small disk."""
 
     way: ClassVar[Way] = FileSpec("aiosqlite")
 
