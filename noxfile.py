@@ -40,11 +40,20 @@ ONCE = [  # servers, and whole programs: they take minutes and say little about 
     ),
 ]
 HISTORIES = "--ignore=tests/histories"  # they say nothing about how the code was installed
+WAYS = [  # to a database server
+    *("Postgres", "Psycopg", "PsycopgSync", "AlchemyAsyncpg", "AlchemyPsycopg"),
+    *("Maria", "Aiomysql", "AlchemyMaria"),
+]
 CHAOS = {  # what befalls which store
     "sqlite": "kill,stop,block,disk",
-    "tests.databases.targets:FileTarget": "kill,stop,block,disk",
-    "tests.databases.targets:PostgresTarget": "kill,stop,block,server,delay,cut,hole,drop",
-    "tests.databases.targets:MariaTarget": "kill,stop,block,server,delay,cut,hole,drop",
+    **{
+        f"tests.databases.targets:{way}Target": "kill,stop,block,disk"
+        for way in ("Aiosqlite", "AlchemySQLite")
+    },
+    **{
+        f"tests.databases.targets:{way}Target": "kill,stop,block,server,delay,cut,hole,drop"
+        for way in WAYS
+    },
     "tests.resp.targets:ValkeyTarget": "cut,delay,drop,hole,kill,server,stop",
     "tests.resp.targets:RedisTarget": "cut,delay,drop,hole,kill,server,stop",
 }
@@ -55,6 +64,7 @@ BENCHMARKS = {  # and how to have a first figure soon
     "growth": ["--few=1000", "--many=20000", "--times=20"],
     "postgres": ["--jobs=5000", "--repeat=2", "--few=1000", "--many=20000", "--times=20"],
     "adapters": ["--jobs=2000", "--repeat=1"],
+    "held": ["--before=5", "--held=10"],
     "resp": ["--jobs=2000", "--repeat=1", "--pickups=20", "--few=1000", "--many=20000"],
 }
 SERVERS = {  # on the path, or in a distribution that has nothing else we want
@@ -164,7 +174,7 @@ def core_alone(session: nox.Session) -> None:
 def adapters_alone(session: nox.Session, adapter: str) -> None:
     """The wheels of a store on Redis or Valkey, without Litestar, run tasks on a server."""
     ours = [f"litestar-queues-{part}" for part in ("core", "resp", adapter)]
-    session.install("--constraint", str(PINS), *build(session, *ours))
+    session.install("--constraint", str(PINS), *build(session, *ours), "psutil")  # for the server
     arguments = [adapter, server_program(session, adapter)]
     session.run("python", "-E", "-s", "-m", "tests.adapters_alone", *arguments)
 

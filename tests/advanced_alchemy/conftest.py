@@ -34,7 +34,8 @@ async def alchemy() -> AsyncGenerator[Alchemy]:
 
     def make(database: Database, driver: str = "asyncpg", **settings: object) -> object:  # noqa: F811
         url = database.url.replace("postgresql:", f"postgresql+{driver}:")
-        config = SQLAlchemyAsyncConfig(connection_string=url, **settings)  # type: ignore[arg-type]
+        settings = {"connection_string": url, **settings}
+        config = SQLAlchemyAsyncConfig(**settings)  # type: ignore[arg-type]
         engines.append(config.get_engine())
         return config
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -12,7 +13,14 @@ from tests.advanced_alchemy.conftest import DRIVERS, Alchemy
 from tests.databases.postgres import Database
 
 from litestar_queues_advanced_alchemy import AdvancedAlchemyBackendConfig
-from litestar_queues_core.errors import ConfigError, SchemaError, StoreUnavailable
+from litestar_queues_core.errors import (
+    ConfigError,
+    QueueError,
+    SchemaError,
+    StoreUnavailable,
+)
+from litestar_queues_core.testing import make_job
+from litestar_queues_sql.database import PREFIX
 
 URL = "postgresql+asyncpg://app@localhost/app"
 SYNC = "postgresql+psycopg://app@localhost/app"
@@ -64,6 +72,36 @@ async def test_the_tables_are_missing(database: Database, alchemy: Alchemy, driv
     with pytest.raises(SchemaError, match="a table of the queue is missing"):
         async with backend.open():
             pass
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+async def test_the_tables_are_older_or_newer_or_somebody_elses(
+    database: Database, alchemy: Alchemy, driver: str
+) -> None:
+    async def refusal(*statements: str) -> str:
+        for statement in statements:
+            database.ask(statement)
+        with pytest.raises(QueueError) as caught:
+            async with AdvancedAlchemyBackendConfig(config=config).open() as store:
+                await store.enqueue([make_job()])
+        return f"{type(caught.value).__name__}: {caught.value}"
+
+    config = alchemy(database, driver)
+    async with AdvancedAlchemyBackendConfig(config=config, create_schema=True).open():
+        pass
+    table, job = f"{PREFIX}schema", f"{PREFIX}job"
+
+    older = await refusal(f"UPDATE {table} SET version = 0")  # noqa: S608
+    newer = await refusal(f"UPDATE {table} SET version = 99, oldest_reader = 99")  # noqa: S608
+    denied = await refusal(
+        f"UPDATE {table} SET version = 99, oldest_reader = 1",  # noqa: S608
+        f"ALTER TABLE {job} OWNER TO postgres",
+        f"REVOKE ALL ON {job} FROM app",
+    )
+
+    assert re.match("SchemaError: .* version 0, .*create_schema=True.*run your migrations", older)
+    assert re.match("SchemaError: .* version 99.*upgrade litestar-queues-sql here", newer)
+    assert re.match("ConfigError: .*permission denied.*grant the role of the queue", denied)
 
 
 @pytest.mark.parametrize("driver", DRIVERS)

@@ -11,8 +11,10 @@ from tests.databases.fixtures import (
     postgres_of,
     short,
 )
+from tests.databases.reaching import backend, proxy, reached, way
 
 __all__ = [
+    "backend",
     "bouncer",
     "database",
     "database_of",
@@ -21,5 +23,8 @@ __all__ = [
     "own_mariadb",
     "own_postgres",
     "postgres_of",
+    "proxy",
+    "reached",
     "short",
+    "way",
 ]

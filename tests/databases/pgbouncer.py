@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import psycopg
@@ -22,22 +23,31 @@ class Bouncer(Program):
         directory: See :class:`Program`.
         size: How many connections it may have for each database and user.
         mode: Of the pool: ``transaction``, ``session`` or ``statement``.
+        users: Who may connect.
     """
 
     def __init__(
-        self, server: PostgresServer, directory: Path, *, size: int = 5, mode: str = "transaction"
+        self,
+        server: PostgresServer,
+        directory: Path,
+        *,
+        size: int = 5,
+        mode: str = "transaction",
+        users: Sequence[str] = (ROOT, APP),
     ) -> None:
         super().__init__(directory)
         self._server = server
         self._size = size
         self._mode = mode
+        self._users = users
 
     def dsn(self, database: Database) -> str:
         """Return the DSN of a database's owner, through the pooler."""
         return f"postgresql://{APP}@{HOST}:{self.port}/{database.name}"
 
     def prepare(self) -> None:
-        (self.directory / "users").write_text(f'"{ROOT}" ""\n"{APP}" ""\n')
+        lines = [f'"{user}" ""\n' for user in self._users]
+        (self.directory / "users").write_text("".join(lines))
 
     def command(self) -> list[str]:
         settings = {

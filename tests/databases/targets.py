@@ -1,4 +1,7 @@
-"""Chaos targets: servers that sync each commit, and end a connection of a child every second."""
+"""Chaos targets: servers that sync each commit, and end a connection of a child every second.
+
+There is one for each way to a database that is supported, and some for other servers.
+"""
 
 from __future__ import annotations
 
@@ -8,29 +11,24 @@ import sqlite3
 import threading
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager, closing, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, closing, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, ClassVar, Self
 
 import psycopg
 import pymysql
 from tests.databases import mariadb
 from tests.databases.mariadb import MariaServer
 from tests.databases.pgbouncer import Bouncer
-from tests.databases.postgres import APP, Database, PostgresServer, binaries
+from tests.databases.postgres import APP, ROOT, Database, PostgresServer, binaries
 from tests.databases.program import HOST
+from tests.databases.ways import Alchemy, FileSpec, PooledSpec, Spec, Way
 
 from litestar_queues_core.protocols import BackendConfig
 from litestar_queues_core.testing.chaos import Ledger, SmallDisk
 from litestar_queues_core.testing.chaos.ledger import COMPLETED, ORDERED
 from litestar_queues_sql.sqlite.chaos import MEBIBYTES
-from litestar_queues_sqlspec import SQLSpecBackendConfig
-
-if TYPE_CHECKING:
-    from sqlspec.adapters.aiosqlite import AiosqliteConfig
-    from sqlspec.adapters.asyncmy import AsyncmyConfig
-    from sqlspec.adapters.asyncpg import AsyncpgConfig
 
 TERMINATES = 1.0
 SETTLED = 3
@@ -42,31 +40,54 @@ LEDGER = (
 )
 """No constraint: whatever is entered twice is seen."""
 CHILD = "child"
-"""The name of whoever has not started the server; only the connections of these are ended."""
-
-
-async def enter(session: Any, entry: str, what: str, job: str) -> None:
-    """Enter something with a driver of SQLSpec."""
-    await session.execute(entry, what, job)
-    if what == COMPLETED:
-        await session.execute("UPDATE counter SET value = value + 1")
-
-
-def read_ledger(ask: Callable[[str], Iterable[tuple[Any, ...]]]) -> Ledger:
-    """Return what has been committed."""
-    jobs: dict[str, list[str]] = {ORDERED: [], COMPLETED: []}
-    for what, job in ask("SELECT what, job FROM ledger"):
-        jobs[what].append(job)
-    ((counter,),) = ask("SELECT value FROM counter")
-    return Ledger(jobs[ORDERED], jobs[COMPLETED], counter)
-
+"""The user of whoever has not started the server; only the connections of these are ended."""
 
 AnyServer = PostgresServer | MariaServer
 AnyDatabase = Database | mariadb.Database
 
 
+class Booked(ABC):
+    """A target with a ledger, by transactions of the application."""
+
+    way: ClassVar[Way]
+
+    @abstractmethod
+    def reached(self) -> str:
+        """Return the address at which this process reaches the database."""
+
+    @abstractmethod
+    def ask(self, statement: str) -> Sequence[Sequence[Any]]:
+        """Execute a statement as whoever has started all, and return its rows."""
+
+    def make_ledger(self) -> None:
+        for statement in LEDGER:
+            self.ask(statement)
+
+    def transaction(self) -> AbstractAsyncContextManager[Any]:
+        return self.way.transaction(self.reached())
+
+    async def enter(self, session: Any, what: str, job: str) -> None:
+        entry = "INSERT INTO ledger VALUES (:what, :job)"
+        await self.way.execute(session, entry, what=what, job=job)
+        if what == COMPLETED:
+            await self.way.execute(session, "UPDATE counter SET value = value + 1")
+
+    def read_ledger(self) -> Ledger:
+        jobs: dict[str, list[str]] = {ORDERED: [], COMPLETED: []}
+        for what, job in self.ask("SELECT what, job FROM ledger"):
+            jobs[what].append(job)
+        ((counter,),) = self.ask("SELECT value FROM counter")
+        return Ledger(jobs[ORDERED], jobs[COMPLETED], counter)
+
+
 class Target(ABC):
     """Whoever starts the server writes down where it is, for the other processes."""
+
+    way: ClassVar[Way]
+    users: ClassVar[Sequence[str]]
+    """What makes the user of the children, of the database ``{0}``."""
+    children: ClassVar[str]
+    """Finds the numbers of their connections."""
 
     def __init__(self, workspace: Path) -> None:
         self._file = workspace / "where"
@@ -82,17 +103,17 @@ class Target(ABC):
         """Return the server; it is not started."""
 
     @abstractmethod
-    def make_config(self, host: str, port: int, database: str, prefix: str) -> BackendConfig:
-        """Return the configuration of a store."""
+    def url(self, user: str, host: str, port: int, database: str) -> str:
+        """Return the address of a database."""
 
-    @abstractmethod
+    def settings(self) -> Mapping[str, object]:
+        """Return what the configuration of a store has besides."""
+        return {}
+
     def connections(self) -> list[int]:
         """Return the numbers of the connections that children have."""
-
-    @property
-    def child(self) -> bool:
-        """Whether this process is one that has not started the server."""
-        return self._server is None
+        assert self._server is not None
+        return [number for (number,) in self._server.ask(self.children, CHILD)]
 
     def address(self) -> tuple[str, int]:
         return HOST, int(self._where()["port"])
@@ -102,13 +123,24 @@ class Target(ABC):
         return self
 
     def config(self, data: str) -> BackendConfig:
-        host, port = self._through or self.address()
-        return self.make_config(host, port, str(self._where()["database"]), f"{data}_")
+        made = {"prefix": f"{data}_", "create_schema": True, **self.settings()}
+        return self.way.backend(self.reached(), **made)
+
+    def reached(self) -> str:
+        """Return the address at which this process reaches the database."""
+        user = APP if self._server else CHILD
+        return self.url(user, *(self._through or self.address()), str(self._where()["database"]))
+
+    def ask(self, statement: str) -> Sequence[Sequence[Any]]:
+        assert self._database is not None
+        return self._database.ask(statement)
 
     def start(self) -> None:
         self._server = self.make_server(self._directory)
         self._server.start()
         self._database = self._server.create_database()
+        for statement in self.users:
+            self.ask(statement.format(self._database.name))
         self._write(self._server.port)
         self._terminator.start()
 
@@ -149,97 +181,52 @@ class Target(ABC):
                     self._database.end(random.choice(settled))  # noqa: S311
 
 
-class LedgerTarget(Target):
-    """One whose application has a ledger, by the drivers of SQLSpec.
-
-    Attributes:
-        entry: Enters something.
-    """
-
-    entry = "INSERT INTO ledger VALUES (?, ?)"
-
-    @abstractmethod
-    def make_sqlspec(self, host: str, port: int, database: str) -> Any:
-        """Return the configuration of SQLSpec."""
-
-    def make_ledger(self) -> None:
-        assert self._database is not None
-        for statement in LEDGER:
-            self._database.ask(statement)
-
-    @asynccontextmanager
-    async def transaction(self) -> AsyncGenerator[Any]:
-        """Open a session on a connection of its own: it may fail in any way."""
-        host, port = self._through or self.address()
-        config = self.make_sqlspec(host, port, str(self._where()["database"]))
-        raw = await config.create_connection()
-        try:
-            driver = config.driver_type(raw, config.statement_config, config.driver_features)
-            await driver.begin()
-            yield driver
-            await driver.commit()
-        finally:
-            self.cut(raw)  # rolled back by the server, which a silent network keeps from us
-
-    @abstractmethod
-    def cut(self, raw: Any) -> None:
-        """Cut a connection of the driver."""
-
-    async def enter(self, session: Any, what: str, job: str) -> None:
-        await enter(session, self.entry, what, job)
-
-    def read_ledger(self) -> Ledger:
-        assert self._database is not None
-        return read_ledger(self._database.ask)
-
-
-class PostgresTarget(LedgerTarget):
-    """The newest, by asyncpg."""
-
-    entry = "INSERT INTO ledger VALUES ($1, $2)"
+class _Postgres(Target):
     version: Callable[[Sequence[int]], int] = max
-    relaxed = False
-    pooled = False
+    users = (
+        f"CREATE ROLE {CHILD} LOGIN IN ROLE {APP}",
+        f"ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO {APP}",
+        # The network may swallow a client that has locked the counter for all others.
+        "ALTER DATABASE {0} SET idle_in_transaction_session_timeout = '3s'",
+    )
+    children = "SELECT pid FROM pg_stat_activity WHERE usename = %s"
 
     def make_server(self, directory: Path) -> PostgresServer:
         version = type(self).version([int(one) for one in binaries()])
         return PostgresServer(binaries()[str(version)], directory)
 
-    def make_config(self, host: str, port: int, database: str, prefix: str) -> BackendConfig:
-        return SQLSpecBackendConfig(
-            config=self.make_sqlspec(host, port, database),
-            prefix=prefix,
-            relaxed_commit=self.relaxed,
-            notify=not self.pooled,
-            create_schema=True,
-        )
+    def url(self, user: str, host: str, port: int, database: str) -> str:
+        return f"postgresql://{user}@{host}:{port}/{database}"
 
-    def make_sqlspec(self, host: str, port: int, database: str) -> AsyncpgConfig:
-        from sqlspec.adapters.asyncpg import AsyncpgConfig
 
-        dsn = f"postgresql://{APP}@{host}:{port}/{database}"
-        # The network may swallow a client that has locked the counter for all others.
-        server = {"idle_in_transaction_session_timeout": "3s"}
-        if self.child:
-            server["application_name"] = CHILD
-        settings: dict[str, object] = {"dsn": dsn, "server_settings": server}
-        if self.pooled:
-            settings["statement_cache_size"] = 0
-        return AsyncpgConfig(connection_config=settings)
+class PostgresTarget(_Postgres, Booked):
+    """The newest, by asyncpg of SQLSpec."""
 
-    def make_ledger(self) -> None:
-        super().make_ledger()
-        assert self._database is not None
-        for table in ("ledger", "counter"):
-            self._database.ask(f"ALTER TABLE {table} OWNER TO {APP}")
+    way = Spec("asyncpg")
 
-    def cut(self, raw: Any) -> None:
-        raw.terminate()
 
-    def connections(self) -> list[int]:
-        assert isinstance(self._server, PostgresServer)
-        found = "SELECT pid FROM pg_stat_activity WHERE application_name = %s"
-        return [pid for (pid,) in self._server.ask(found, CHILD)]
+class PsycopgTarget(PostgresTarget):
+    """By psycopg of SQLSpec."""
+
+    way = Spec("psycopg")
+
+
+class PsycopgSyncTarget(_Postgres):
+    """By the blocking psycopg of SQLSpec, in whose transactions nobody can write with us."""
+
+    way = Spec("psycopg-sync")
+
+
+class AlchemyAsyncpgTarget(PostgresTarget):
+    """By asyncpg of SQLAlchemy."""
+
+    way = Alchemy("asyncpg")
+
+
+class AlchemyPsycopgTarget(PostgresTarget):
+    """By psycopg of SQLAlchemy."""
+
+    way = Alchemy("psycopg")
 
 
 class RelaxedTarget(PostgresTarget):
@@ -248,19 +235,24 @@ class RelaxedTarget(PostgresTarget):
     So jobs run again that were told to have ended; the report counts what that comes to.
     """
 
-    relaxed = True
+    def settings(self) -> Mapping[str, object]:
+        return {"relaxed_commit": True}
 
 
 class PooledTarget(PostgresTarget):
     """Behind pgbouncer in transaction mode, which outlives the server; nobody listens."""
 
-    pooled = True
+    way = PooledSpec("asyncpg")
     _bouncer: Bouncer | None = None
+
+    def settings(self) -> Mapping[str, object]:
+        return {"notify": False}
 
     def start(self) -> None:
         super().start()
         assert isinstance(self._server, PostgresServer)
-        self._bouncer = Bouncer(self._server, self._directory / "bouncer")
+        users = (ROOT, APP, CHILD)
+        self._bouncer = Bouncer(self._server, self._directory / "bouncer", users=users)
         self._bouncer.start()
         self._write(self._bouncer.port)
 
@@ -276,57 +268,54 @@ class OldestTarget(PostgresTarget):
     version = min
 
 
-class MariaTarget(LedgerTarget):
-    """MariaDB, by asyncmy."""
+class MariaTarget(Target, Booked):
+    """MariaDB, by asyncmy of SQLSpec."""
 
-    entry = "INSERT INTO ledger VALUES (%s, %s)"
+    way = Spec("asyncmy")
+    users = (f"CREATE USER {CHILD}", f"GRANT ALL ON {{0}}.* TO {CHILD}")
+    children = "SELECT id FROM information_schema.processlist WHERE user = %s"
 
     def make_server(self, directory: Path) -> MariaServer:
         # The network may swallow a client that has locked the counter for all others.
         return MariaServer(directory, "--idle-transaction-timeout=3")
 
-    def make_config(self, host: str, port: int, database: str, prefix: str) -> BackendConfig:
-        return SQLSpecBackendConfig(
-            config=self.make_sqlspec(host, port, database), prefix=prefix, create_schema=True
-        )
-
-    def make_sqlspec(self, host: str, port: int, database: str) -> AsyncmyConfig:
-        from sqlspec.adapters.asyncmy import AsyncmyConfig
-
-        user = CHILD if self.child else mariadb.APP
-        where = {"host": host, "port": port, "user": user, "database": database}
-        return AsyncmyConfig(connection_config=where)
-
-    def cut(self, raw: Any) -> None:
-        raw.close()
-
-    def start(self) -> None:
-        super().start()
-        assert isinstance(self._database, mariadb.Database)
-        self._database.ask(f"CREATE USER {CHILD}")
-        self._database.ask(f"GRANT ALL ON {self._database.name}.* TO {CHILD}")
-
-    def connections(self) -> list[int]:
-        assert isinstance(self._server, MariaServer)
-        found = "SELECT id FROM information_schema.processlist WHERE user = %s"
-        return [number for (number,) in self._server.ask(found, CHILD)]
+    def url(self, user: str, host: str, port: int, database: str) -> str:
+        return f"mysql://{user}@{host}:{port}/{database}"
 
 
-class FileTarget:
-    """A SQLite file that the application shares, by aiosqlite; it may be on a small disk."""
+class AiomysqlTarget(MariaTarget):
+    """By aiomysql of SQLSpec."""
+
+    way = Spec("aiomysql")
+
+
+class AlchemyMariaTarget(MariaTarget):
+    """By asyncmy of SQLAlchemy."""
+
+    way = Alchemy("asyncmy")
+
+
+class AiosqliteTarget(Booked):
+    """A SQLite file that the application shares, by aiosqlite of SQLSpec; on a small disk."""
+
+    way: ClassVar[Way] = FileSpec("aiosqlite")
 
     def __init__(self, workspace: Path) -> None:
         self._disk = SmallDisk(workspace / "data")
-        self._path = self._disk.directory / "app.db"
+        self._path = (self._disk.directory / "app.db").resolve()
 
     def config(self, data: str) -> BackendConfig:
         self._disk.directory.mkdir(parents=True, exist_ok=True)
-        return SQLSpecBackendConfig(config=self._sqlspec(), prefix=f"{data}_", create_schema=True)
+        return self.way.backend(self.reached(), prefix=f"{data}_", create_schema=True)
 
-    def _sqlspec(self) -> AiosqliteConfig:
-        from sqlspec.adapters.aiosqlite import AiosqliteConfig
+    def reached(self) -> str:
+        return f"sqlite:///{self._path}"
 
-        return AiosqliteConfig(connection_config={"database": str(self._path)})
+    def ask(self, statement: str) -> Sequence[Sequence[Any]]:
+        with closing(sqlite3.connect(self._path)) as raw:
+            rows = raw.execute(statement).fetchall()
+            raw.commit()
+        return rows
 
     def make_disk(self) -> None:
         self._disk.mount(mebibytes=MEBIBYTES)
@@ -337,29 +326,8 @@ class FileTarget:
     def free_disk(self) -> None:
         self._disk.free()
 
-    def _ask(self, statement: str) -> list[tuple[Any, ...]]:
-        with closing(sqlite3.connect(self._path)) as raw:
-            rows = raw.execute(statement).fetchall()
-            raw.commit()
-        return rows
 
-    def make_ledger(self) -> None:
-        for statement in LEDGER:
-            self._ask(statement)
+class AlchemySQLiteTarget(AiosqliteTarget):
+    """By aiosqlite of SQLAlchemy."""
 
-    @asynccontextmanager
-    async def transaction(self) -> AsyncGenerator[Any]:
-        config = self._sqlspec()
-        try:
-            async with config.provide_session() as driver:
-                await driver.begin()
-                yield driver
-                await driver.commit()
-        finally:
-            await config.close_pool()
-
-    async def enter(self, session: Any, what: str, job: str) -> None:
-        await enter(session, LedgerTarget.entry, what, job)
-
-    def read_ledger(self) -> Ledger:
-        return read_ledger(self._ask)
+    way = Alchemy("aiosqlite")

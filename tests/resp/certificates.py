@@ -1,8 +1,9 @@
-"""A certificate authority of our own, and a server in front of another that speaks TLS."""
+"""A certificate authority of our own, and servers that speak TLS."""
 
 from __future__ import annotations
 
 import asyncio
+import re
 import shutil
 import ssl
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Self
 
 import pytest
+from tests.resp.servers import HOST, Server, ServerError, free_port
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,11 @@ class Pair:
 
     certificate: Path
     key: Path
+
+    @property
+    def options(self) -> dict[str, str]:
+        """The settings of a client that shows it."""
+        return {"ssl_certfile": str(self.certificate), "ssl_keyfile": str(self.key)}
 
 
 class Authority:
@@ -51,6 +58,46 @@ class Authority:
         return pair
 
 
+class TLSServer(Server):
+    """A server that speaks TLS itself, at a port of its own: ``with TLSServer(...) as server``.
+
+    Skips the test if the program was built without TLS.
+
+    Args:
+        binary: The program.
+        directory: See :class:`Server`.
+        own: What it shows.
+        authority: Has signed what it shows, and what clients show.
+        wants: Whether clients have to show something.
+    """
+
+    def __init__(
+        self, binary: Path, directory: Path, own: Pair, authority: Path, *, wants: bool
+    ) -> None:
+        super().__init__(binary, directory)
+        self._settings = {
+            "tls-cert-file": own.certificate,
+            "tls-key-file": own.key,
+            "tls-ca-cert-file": authority,
+            "tls-auth-clients": "yes" if wants else "no",
+        }
+        self.tls_port = 0
+
+    def command(self) -> list[str]:
+        self.tls_port = free_port()
+        settings = {"tls-port": self.tls_port, **self._settings}
+        named = [word for name, value in settings.items() for word in (f"--{name}", str(value))]
+        return [*super().command(), *named]
+
+    def start(self, *, port: int = 0) -> None:
+        try:
+            super().start(port=port)
+        except ServerError as error:
+            if re.search(r"Failed finding TLS support|Bad directive", str(error)):
+                pytest.skip(f"{self._binary.name} was built without TLS")
+            raise
+
+
 class TLS:
     """Decrypts what comes, and passes it on to a server: ``async with TLS(...) as port``.
 
@@ -70,7 +117,7 @@ class TLS:
         self._tasks = set[asyncio.Task[None]]()
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, ssl=self._context)
+        self._server = await asyncio.start_server(self._accept, HOST, 0, ssl=self._context)
         self.port: int = self._server.sockets[0].getsockname()[1]
         return self
 
@@ -87,7 +134,7 @@ class TLS:
         task.add_done_callback(self._tasks.discard)
 
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", self._port)
+        inner_reader, inner_writer = await asyncio.open_connection(HOST, self._port)
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._pass_on(reader, inner_writer))

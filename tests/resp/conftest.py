@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from tests.resp.certificates import Authority
 from tests.resp.matrix import CLIENTS, NEWEST, make_config
 from tests.resp.servers import Server, binaries
 
@@ -60,6 +61,11 @@ def own(short: Path) -> Generator[Server]:
     """A server of one test, which may do with it what it likes."""
     with Server(binaries()[NEWEST], short / "own") as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("authority"))
 
 
 @pytest.fixture(params=CLIENTS)

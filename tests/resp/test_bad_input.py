@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.databases.program import HOST, free_port
 from tests.resp.matrix import make_config
-from tests.resp.servers import HOST, Server, binaries, free_port, redis6_binary
+from tests.resp.servers import Server, binaries, redis6_binary
 
 from litestar_queues_core.asking import insist
 from litestar_queues_core.errors import (
@@ -21,6 +22,7 @@ from litestar_queues_core.errors import (
     StoreError,
     StoreUnavailable,
 )
+from litestar_queues_core.findings import Finding, SupportsCheck
 from litestar_queues_core.protocols import BackendConfig
 from litestar_queues_core.settlements import Kind
 from litestar_queues_core.testing import Claimer, make_job, make_jobs, settled
@@ -33,6 +35,11 @@ PASSWORD = "s3cret"  # noqa: S105
 async def opens(config: BackendConfig) -> None:
     async with config.open():
         pass
+
+
+async def checked(store: object) -> Sequence[Finding]:
+    assert isinstance(store, SupportsCheck)
+    return await store.check()
 
 
 async def test_a_server_that_is_not_there_is_named(client: str) -> None:
@@ -159,10 +166,19 @@ async def test_a_server_that_would_throw_jobs_away(
     own.ask("CONFIG", "SET", "maxmemory-policy", "volatile-ttl")
     await opens(config)
     assert "maxmemory-policy is volatile-ttl" in warned()[1]
+    async with config.open() as store:
+        server, risk = await checked(store)
+        own.ask("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+        (worse,) = await checked(store)
+    assert (server.level, server.about) == ("ok", "server")
+    assert (risk.level, risk.about) == ("warning", "memory")
+    assert "set maxmemory-policy to noeviction" in risk.fix
+    assert worse.level == "problem"
+    assert "jobs would vanish" in worse.message
 
     own.ask("CONFIG", "SET", "maxmemory-policy", "noeviction")
     await opens(config)
-    assert len(warned()) == 2
+    assert len(warned()) == 3  # one of them for the store that was checked
 
 
 async def test_a_server_that_keeps_nothing_on_disk(

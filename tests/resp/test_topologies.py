@@ -1,8 +1,7 @@
-"""The ways to a server: TLS, users, sockets, databases, and what an application passes in."""
+"""The ways to a server: users, sockets, databases, and what an application passes in."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,17 +12,14 @@ import redis.asyncio
 import redis.asyncio.sentinel
 import valkey.asyncio
 import valkey.asyncio.sentinel
+from tests.databases.program import HOST
 from tests.resp.certificates import TLS, Authority
 from tests.resp.matrix import CLIENTS, make_config
-from tests.resp.servers import HOST, Cluster, SentinelPair, Server, valkey_binary
+from tests.resp.passing import a_job_passes
+from tests.resp.servers import Cluster, SentinelPair, Server, valkey_binary
 
-from litestar_queues_core.errors import ConfigError, QueueError, StoreUnavailable
-from litestar_queues_core.ids import LeaseId
-from litestar_queues_core.model import Status
-from litestar_queues_core.protocols import BackendConfig, Store, SupportsKeeper
-from litestar_queues_core.settlements import Kind
-from litestar_queues_core.testing import Claimer, make_job
-from litestar_queues_resp import connecting
+from litestar_queues_core.errors import ConfigError
+from litestar_queues_core.protocols import BackendConfig
 
 PLAIN: dict[str, Any] = {"redis-py": redis.asyncio.Redis, "valkey-py": valkey.asyncio.Valkey}
 CLUSTER: dict[str, Any] = {
@@ -38,70 +34,6 @@ SENTINEL: dict[str, Any] = {
     "redis-py": redis.asyncio.sentinel.Sentinel,
     "valkey-py": valkey.asyncio.sentinel.Sentinel,
 }
-
-
-async def a_job_passes(backend: BackendConfig) -> None:
-    """Let a job pass through the store, with a keeper beside it."""
-    async with backend.open() as store:
-        claimer = await Claimer(store).open()
-        job = make_job()
-        await store.enqueue([job])
-        (held,) = await claimer.claim(1)
-        assert await asyncio.to_thread(renewed, store, claimer.lease)
-        await claimer.settle(held, Kind.COMPLETE)
-        (found,) = await store.get([job.id])
-    assert found is not None
-    assert found.status is Status.COMPLETED
-
-
-def renewed(store: Store, lease: LeaseId) -> bool:
-    assert isinstance(store, SupportsKeeper)
-    with store.keeper() as keeper:
-        return keeper.renew(lease, seconds=30).alive
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("authority"))
-
-
-@pytest.mark.parametrize("scheme", ["rediss", "valkeys"])
-async def test_tls(client: str, scheme: str, server: Server, authority: Authority) -> None:
-    async with TLS(server.port, authority.sign("server", HOST)) as tls:
-        url = f"{scheme}://{HOST}:{tls.port}/0"
-        trust = {"ssl_ca_certs": str(authority.certificate)}
-
-        await a_job_passes(make_config(client, url, options=trust))
-        await a_job_passes(make_config(client, f"{url}?ssl_ca_certs={authority.certificate}"))
-        with pytest.raises(ConfigError, match=r"certificate verify failed.*ssl_ca_certs"):
-            await a_job_passes(make_config(client, url))
-        with pytest.raises(ConfigError, match=r"ssl_ca_certs: there is no .*nowhere"):
-            await a_job_passes(make_config(client, url, options={"ssl_ca_certs": "nowhere.pem"}))
-
-
-async def test_tls_with_a_certificate_of_ours(
-    client: str, server: Server, authority: Authority
-) -> None:
-    ours = authority.sign("queue", HOST)
-    shown = authority.sign("server", HOST)
-    async with TLS(server.port, shown, authority=authority.certificate) as tls:
-        options = {
-            "ssl_ca_certs": str(authority.certificate),
-            "ssl_certfile": str(ours.certificate),
-            "ssl_keyfile": str(ours.key),
-        }
-        await a_job_passes(make_config(client, f"rediss://{HOST}:{tls.port}", options=options))
-
-
-async def test_tls_where_there_is_none_and_none_where_there_is(
-    client: str, server: Server, authority: Authority, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(connecting, "CONNECT_SECONDS", 0.3)
-    with pytest.raises(QueueError, match="does it speak TLS"):
-        await a_job_passes(make_config(client, server.url.replace("redis://", "rediss://")))
-    async with TLS(server.port, authority.sign("server", HOST)) as tls:
-        with pytest.raises(StoreUnavailable, match=r"Then use rediss://"):
-            await a_job_passes(make_config(client, f"redis://{HOST}:{tls.port}"))
 
 
 @pytest.mark.parametrize("more", [[], ["+info", "+config|get"]], ids=len)

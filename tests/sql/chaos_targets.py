@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import sys
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -55,3 +57,23 @@ class Losing:
 
 class Rescuing(Losing):
     kind = RescuesLiveLeases
+
+
+@dataclass
+class EndlessConfig(Config):
+    """Does not let go of producers."""
+
+    @asynccontextmanager
+    async def open(self) -> AsyncGenerator[SQLiteStore]:
+        async with Config.open(self) as store:
+            yield store
+            if Path(sys.argv[0]).stem == "producer":
+                await asyncio.Event().wait()
+
+
+class Endless(Losing):
+    kind = SQLiteStore
+
+    def config(self, data: str) -> Config:
+        made = super().config(data)
+        return EndlessConfig(made.kind, made.path)

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 import pytest
 
+from litestar_queues_core.testing.chaos import fleet
 from litestar_queues_core.testing.chaos.command import main
 
 ROOT = Path(__file__).parents[2]
@@ -86,6 +87,27 @@ def test_a_store_that_rescues_live_leases_is_caught() -> None:
     assert not report["kept"]
     assert report["figures"]["taken_from_healthy"] > 0
     assert report["figures"]["lost"] == 0
+
+
+def test_a_process_that_does_not_stop_is_caught(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(fleet, "STOP_SECONDS", 1.0)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+    code = main(
+        [
+            *("--store", "tests.sql.chaos_targets:Endless", "--seconds", "1"),
+            *("--faults", "kill", "--seed", "2", "--json"),
+        ]
+    )
+
+    report = json.loads(capsys.readouterr().out)
+    assert code == 1
+    assert report["figures"]["unstopped"] > 0
+    assert report["figures"]["lost"] == 0
+    (log, *_) = tmp_path.glob("chaos-kept-*/logs/producer-*.log")
+    assert "in open" in log.read_text()
 
 
 def test_no_process_outlives_the_runner(tmp_path: Path) -> None:

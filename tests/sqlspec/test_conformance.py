@@ -7,7 +7,9 @@ from itertools import product
 
 import pytest
 from tests.databases.fixtures import NEWEST, VERSIONS, DatabaseOf
-from tests.sqlspec.places import POSTGRES
+from tests.databases.pgbouncer import Bouncer
+from tests.databases.postgres import Database
+from tests.sqlspec.places import POOLED, POSTGRES
 
 from litestar_queues_core.testing import BackendConformance, StoreConformance
 from litestar_queues_sql.postgres import PostgresStore
@@ -41,3 +43,27 @@ class TestPostgresBackend(BackendConformance):
     @pytest.fixture
     def backend(self, fresh: SQLSpecBackendConfig) -> SQLSpecBackendConfig:
         return fresh
+
+
+@pytest.fixture(params=POOLED)
+def pooled(
+    request: pytest.FixtureRequest, bouncer: Bouncer, database: Database
+) -> SQLSpecBackendConfig:
+    """Behind a pooler of transactions; notifications go past it."""
+    config = POOLED[request.param](bouncer.dsn(database))
+    return SQLSpecBackendConfig(config=config, create_schema=True, notify=database.url)
+
+
+@pytest.mark.service
+class TestPooledStore(StoreConformance):
+    @pytest.fixture
+    async def store(self, pooled: SQLSpecBackendConfig) -> AsyncGenerator[PostgresStore]:
+        async with pooled.open() as store:
+            yield store
+
+
+@pytest.mark.service
+class TestPooledBackend(BackendConformance):
+    @pytest.fixture
+    def backend(self, pooled: SQLSpecBackendConfig) -> SQLSpecBackendConfig:
+        return pooled

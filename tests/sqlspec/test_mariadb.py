@@ -11,15 +11,24 @@ from typing import Any
 
 import pytest
 from tests.databases import mariadb
+from tests.databases.mariadb import MariaServer
 from tests.sqlspec.places import MARIADB, where
 
-from litestar_queues_core.errors import ConfigError, KeyBusyError, SchemaError, StoreUnavailable
+from litestar_queues_core.errors import (
+    ConfigError,
+    KeyBusyError,
+    SchemaError,
+    SettlementRefused,
+    StoreUnavailable,
+)
+from litestar_queues_core.settlements import Kind
 from litestar_queues_core.testing import (
     BackendConformance,
     Claimer,
     StoreConformance,
     make_job,
     make_jobs,
+    settled,
 )
 from litestar_queues_core.testing.model import check_model
 from litestar_queues_core.testing.model.checking import Fresh
@@ -139,6 +148,51 @@ async def test_what_is_too_long_harms_no_neighbour(asyncmy: SQLSpecBackendConfig
     assert [one.created for one in answers] == [True, False, True, True]
     assert isinstance(answers[1].error, DataRefused)
     assert [one.id for one in claimed] == [job.id for job in good]
+
+
+@pytest.mark.parametrize("size", [10 * 2**20, 20 * 2**20], ids=["one packet", "more"])
+async def test_what_the_server_takes_in_no_packet_harms_no_neighbour(
+    config: Any, size: int
+) -> None:
+    async with SQLSpecBackendConfig(config=config, create_schema=True).open() as store:
+        good, bad = make_jobs(2), make_job(payload=bytes(size))
+        answers = await store.enqueue([good[0], bad, good[1]])
+        claimer = await Claimer(store).open()
+        one, other = await claimer.claim()
+        batch = [settled(one, Kind.COMPLETE), settled(other, Kind.COMPLETE, value=bytes(size))]
+
+        with pytest.raises(SettlementRefused, match="max_allowed_packet") as refused:
+            await claimer.exchange(batch)
+        assert not (await claimer.exchange(batch[:1])).rejected
+
+    assert [answer.created for answer in answers] == [True, False, True]
+    assert isinstance(answers[1].error, DataRefused)
+    assert "raise" in str(answers[1].error)
+    assert "max_allowed_packet" in str(answers[1].error)
+    assert refused.value.ids == [other.id]
+
+
+async def test_a_batch_that_the_server_takes_in_no_packet(asyncmy: SQLSpecBackendConfig) -> None:
+    jobs = [make_job(payload=bytes(2**20)) for _ in range(20)]
+    async with asyncmy.open() as store:
+        answers = await store.enqueue(jobs)
+        found = await store.get([job.id for job in jobs])
+
+    assert all(answer.created for answer in answers)
+    assert all(job and len(job.new.payload) == 2**20 for job in found)
+
+
+async def test_packets_that_the_server_has_been_told_to_take(own_mariadb: MariaServer) -> None:
+    own_mariadb.ask("SET GLOBAL max_allowed_packet = 67108864")
+    config = MARIADB["asyncmy"](own_mariadb.create_database())
+    job = make_job(payload=bytes(20 * 2**20))
+    async with SQLSpecBackendConfig(config=config, create_schema=True).open() as store:
+        (answer,) = await store.enqueue([job])
+        (found,) = await store.get([job.id])
+
+    assert answer.created
+    assert found is not None
+    assert found.new.payload == job.payload
 
 
 async def test_a_key_in_an_open_transaction_is_busy(

@@ -16,6 +16,7 @@ from litestar_queues_core.protocols import (
     Serializer,
     Store,
     SupportsBrowse,
+    SupportsCheck,
     SupportsEventLog,
     SupportsKeeper,
     SupportsKeys,
@@ -39,6 +40,7 @@ sinks: list[type[EventSink]] = [InMemoryEventSink, ChannelsEventSink]
 
 stores: list[type[Store]] = [MemoryStore, SQLiteStore]
 browsable: list[type[SupportsBrowse]] = [MemoryStore, SQLiteStore]
+checkable: list[type[SupportsCheck]] = [SQLiteStore]
 keyed: list[type[SupportsKeys]] = [MemoryStore, SQLiteStore]
 signalling: list[type[SupportsSignals]] = [MemoryStore, SQLiteStore]
 with_events: list[type[SupportsEventLog]] = [MemoryStore, SQLiteStore]

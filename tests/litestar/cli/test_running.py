@@ -162,6 +162,25 @@ def test_a_schema_from_the_future_is_a_message(litestar_queues: CommandLine) -> 
 
     assert "version 99" in shown
     assert "upgrade" in shown
+    (said,) = litestar_queues.json("check", code=3)
+    assert (said["level"], said["about"]) == ("problem", "store")
+    assert "version 99" in said["message"]
+
+
+def test_check_tells_what_the_store_finds(litestar_queues: CommandLine) -> None:
+    litestar_queues.enqueue()
+    with closing(sqlite3.connect(".litestar-queues/queue.db")) as file, file:
+        file.execute("UPDATE litestar_queues_schema SET version = 99")
+        file.execute("DROP INDEX litestar_queues_job_ready")
+
+    shown = " ".join(litestar_queues("check", code=1).split())
+    said = {one["about"]: one for one in litestar_queues.json("check", code=1)}
+
+    assert "warning schema: the tables have schema version 99, this library has" in shown
+    assert "problem indexes: table litestar_queues_job has no index on (lane, job_rank" in shown
+    assert said["schema"]["fix"] == "upgrade litestar-queues-sql here, too"
+    assert said["indexes"]["fix"].startswith("execute CREATE INDEX litestar_queues_job_ready ON")
+    assert said["integrity"]["level"] == "ok"
 
 
 def test_a_task_module_that_cannot_be_imported_is_a_message(litestar_queues: CommandLine) -> None:
@@ -266,8 +285,13 @@ def test_check_looks_at_what_live_workers_take(litestar_queues: CommandLine) -> 
     shown, alone, together = litestar_queues.with_service(check_beside_workers)
 
     assert "near, nearer" in shown
-    assert [one["message"] for one in alone if one["level"] == "problem"] == [
-        "1 jobs wait in 'far', which no live worker takes; start one with --queue"
+    assert [one for one in alone if one["level"] == "problem"] == [
+        {
+            "level": "problem",
+            "about": "queues",
+            "message": "1 jobs wait in 'far', which no live worker takes",
+            "fix": "start one with --queue",
+        }
     ]
     assert "far" not in together
 

@@ -19,23 +19,8 @@ from sqlalchemy import (
 from sqlalchemy.schema import SchemaItem, conv
 
 from litestar_queues_advanced_alchemy.systems import System
-from litestar_queues_sql.schema import MIGRATIONS, VERSIONS
 from litestar_queues_sql.script import Sql
-
-_TABLE = re.compile(
-    r"CREATE TABLE (?:IF NOT EXISTS )?\$(?P<table>\w+) \((?P<items>.*)\)"
-    r"(?P<clustered> \$clustered)?"
-)
-_INDEX = re.compile(
-    r"CREATE INDEX \$\{(?P<table>\w+)\}(?P<name>\w+) ON \$\w+ \((?P<columns>[^)]*)\)"
-    r"(?: WHERE (?P<where>.*))?"
-)
-_COLUMN = re.compile(
-    r"(?P<name>\w+) \$(?P<type>\w+)(?P<filled> NOT NULL)?(?P<primary> PRIMARY KEY)?"
-    r"(?P<unique> UNIQUE)?(?: DEFAULT (?P<default>\d+))?"
-)
-_CONSTRAINT = re.compile(r"(?P<kind>PRIMARY KEY|UNIQUE|KEY (?P<name>\w+)) \((?P<columns>.*)\)")
-_BETWEEN = re.compile(r", (?![^(]*\))")  # a comma that is in no parentheses
+from litestar_queues_sql.structure import COLUMN, CONSTRAINT, INDEX, TABLE, found, items
 
 
 class Mark(NamedTuple):
@@ -61,74 +46,64 @@ def make_tables(
     mark = Mark(prefix, system)
     return {
         definition["table"]: _table(definition, metadata, schema, mark)
-        for definition in _matches(_TABLE, system)
+        for _, definition in found(TABLE, system.dialect)
     }
 
 
 def is_structure(statement: Sql) -> bool:
     """Return whether a statement makes a table or an index, which the metadata describes."""
-    return bool(_TABLE.fullmatch(statement.text) or _INDEX.fullmatch(statement.text))
-
-
-def _matches(pattern: re.Pattern[str], system: System) -> Iterator[re.Match[str]]:
-    migrated = [statement for migration in MIGRATIONS for statement in migration.statements]
-    for statement in (VERSIONS, *migrated):
-        said = system.dialect.overrides.get(statement, statement.text)
-        if found := pattern.fullmatch(said):
-            yield found
+    return bool(TABLE.fullmatch(statement.text) or INDEX.fullmatch(statement.text))
 
 
 def _table(definition: re.Match[str], metadata: MetaData, schema: str | None, mark: Mark) -> Table:
     name, system = definition["table"], mark.system
     whole = mark.prefix + name
-    items = [
-        made
-        for item in _BETWEEN.split(definition["items"])
-        for made in _item(item.strip(), whole, system)
-    ]
+    parts = [made for item in items(definition) for made in _item(item, whole, system)]
     options = {**system.options, **(system.clustered if definition["clustered"] else {})}
-    numbered = any(isinstance(item, Column) and item.autoincrement is True for item in items)
+    numbered = any(isinstance(part, Column) and part.autoincrement is True for part in parts)
     if not numbered:
         options.pop("sqlite_autoincrement", None)
     indexes = [
-        _index(found, mark.prefix) for found in _matches(_INDEX, system) if found["table"] == name
+        _index(index, mark.prefix)
+        for _, index in found(INDEX, system.dialect)
+        if index["table"] == name
     ]
-    table = Table(whole, metadata, *items, *indexes, schema=schema, **options)
+    table = Table(whole, metadata, *parts, *indexes, schema=schema, **options)
     _marks[table] = mark
     return table
 
 
 def _item(item: str, table: str, system: System) -> Iterator[SchemaItem]:
-    if found := _CONSTRAINT.fullmatch(item):
-        yield _constraint(found, table, system)
-    elif found := _COLUMN.fullmatch(item):
-        yield from _column(found, table, system)
+    if constraint := CONSTRAINT.fullmatch(item):
+        yield _constraint(constraint, table, system)
+    elif column := COLUMN.fullmatch(item):
+        yield from _column(column, table, system)
     else:
         raise AssertionError(f"{table} has something that is no column: {item}")
 
 
-def _constraint(found: re.Match[str], table: str, system: System) -> SchemaItem:
-    columns = found["columns"].split(", ")
-    if found["name"]:
-        return Index(found["name"], *columns)
-    made = _key if found["kind"] == "PRIMARY KEY" else _unique
+def _constraint(given: re.Match[str], table: str, system: System) -> SchemaItem:
+    columns = given["columns"].split(", ")
+    if given["name"]:
+        return Index(given["name"], *columns)
+    made = _key if given["kind"] == "PRIMARY KEY" else _unique
     return made(table, columns, system)
 
 
-def _column(found: re.Match[str], table: str, system: System) -> Iterator[SchemaItem]:
-    name, default = found["name"], found["default"]
-    serial = found["type"] == "serial"
+def _column(given: re.Match[str], table: str, system: System) -> Iterator[SchemaItem]:
+    name, default = given["name"], given["default"]
+    serial = given["type"] == "serial"
     yield Column(
         name,
-        system.types[found["type"]],
+        system.types[given["type"]],
         *(system.serial() if serial else ()),
-        nullable=system.nullable if serial else not found["filled"],
+        nullable=system.nullable if serial else not given["filled"],
         autoincrement=serial,
         server_default=None if default is None else text(default),
     )
-    if found["primary"] or serial:
+    if given["primary"] or serial:
         yield _key(table, [name], system)
-    if found["unique"]:
+    if given["unique"]:
         yield _unique(table, [name], system)
 
 

@@ -15,10 +15,9 @@ from sqlalchemy.util import greenlet_spawn
 from litestar_queues_advanced_alchemy.drivers import Driver
 from litestar_queues_core.errors import ConfigError
 from litestar_queues_sql.driver import Connection, ListeningConnection
+from litestar_queues_sql.held import CLOSING
 
 T = TypeVar("T")
-
-CLOSING = 2.0
 
 
 class EngineConnections:
@@ -119,10 +118,11 @@ async def uncut(work: Coroutine[Any, Any, T], undo: Callable[[T], Awaitable[None
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
-        done, _ = await asyncio.wait([task], timeout=CLOSING)
-        if not done:
+        try:
+            await asyncio.wait([task], timeout=CLOSING)
+        finally:  # also if the caller, who closes, has no patience
             task.cancel()
-        elif not task.cancelled() and task.exception() is None:
+        if task.done() and not task.cancelled() and task.exception() is None:
             await undo(task.result())
         raise
 

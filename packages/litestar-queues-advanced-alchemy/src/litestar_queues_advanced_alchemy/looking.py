@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 from weakref import WeakSet
@@ -14,6 +15,7 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from litestar_queues_core.errors import ConfigError
+from litestar_queues_sql.held import CLOSING
 
 HERE = "AdvancedAlchemyBackendConfig.config"
 
@@ -76,7 +78,19 @@ async def engine_of(config: SQLAlchemyAsyncConfig) -> AsyncGenerator[AsyncEngine
         yield engine
     finally:
         if engine in _made:
-            await engine.dispose()
+            await _dispose_of(engine)
+
+
+async def _dispose_of(engine: AsyncEngine) -> None:
+    """Close the connections of a pool, and do not wait long for the server.
+
+    Whoever is cancelled while a connection is closed has cut that one; the others follow.
+    """
+    until = asyncio.get_running_loop().time() + CLOSING
+    while True:
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(until):
+                return await engine.dispose()
 
 
 def path_of(url: URL) -> Path:

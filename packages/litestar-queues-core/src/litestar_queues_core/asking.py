@@ -41,6 +41,14 @@ async def ask(call: Awaitable[T], *, deadline: float = CALL_DEADLINE) -> T:
         raise StoreUnavailable(f"the store failed: {type(error).__name__}: {error}") from error
 
 
+def renewal_deadline(lease: float) -> float:
+    """Return how long a renewal of a lease of so many seconds may take.
+
+    Whoever waits longer for a connection that has fallen silent has no time left for another.
+    """
+    return min(CALL_DEADLINE, lease / 3)
+
+
 def pause(failures: int) -> float:
     """Return how long to wait before failure number *failures* is followed by a new try."""
     return min(0.05 * math.pow(2, min(failures, 6)), 2.0) * (0.5 + random.random() / 2)  # noqa: S311

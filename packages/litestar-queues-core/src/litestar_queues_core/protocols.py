@@ -3,8 +3,9 @@
 This is the one file that the author of a backend reads.  Required is :class:`Store` and a
 :class:`BackendConfig` that opens it.  Every ability beyond that is a protocol of its own, found by
 ``isinstance``; without one the rest works, and using an option that needs it is an error that
-names both.  ``litestar_queues_core.testing.StoreConformance`` checks all of it.  Executors are a
-matter apart: see ``execution.py``; so is what else can be replaced: ``extensions.py``.
+names both.  ``litestar_queues_core.testing.StoreConformance`` checks all of it.  Apart are
+executors (``execution.py``), what a store finds when it is checked (``findings.py``), and what else
+can be replaced (``extensions.py``).
 
 Rules for every method of a store:
 
@@ -24,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from litestar_queues_core.execution import ExecutionConfig, Executor, RemoteExecutor
 from litestar_queues_core.extensions import EventSink, Scheduler, Serializer
+from litestar_queues_core.findings import SupportsCheck
 from litestar_queues_core.ids import JobId, LeaseId
 from litestar_queues_core.model import Event, Job, NewJob, WorkerInfo
 from litestar_queues_core.settlements import (
@@ -60,6 +62,7 @@ __all__ = [
     "Serializer",
     "Store",
     "SupportsBrowse",
+    "SupportsCheck",
     "SupportsEventLog",
     "SupportsKeeper",
     "SupportsKeys",

@@ -154,8 +154,9 @@ class MaintenancePolicy:
     Attributes:
         rescue: Whether to mark dead the leases whose time has run out and give their jobs back.
         retention: What to prune.
-        limit: At most this many jobs in each step.
-        seconds: Begin no further step after this long.
+        limit: At most this many jobs of each duty.
+        seconds: Of each duty that there is, something is done in any case; begin nothing more of it
+            after this long.
     """
 
     rescue: bool = True

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from typing import Literal, TypeAlias
+from collections.abc import Mapping, Sequence
+from typing import Literal, NamedTuple, TypeAlias
 
 from litestar_queues_core.errors import ConfigError, StoreError, StoreUnavailable
+from litestar_queues_core.findings import Finding
 from litestar_queues_resp.client import Client, Word
 
 logger: logging.Logger = logging.getLogger("litestar_queues.resp")
@@ -16,12 +17,22 @@ Durability: TypeAlias = Literal["server", "aof", "replicas"]
 OLDEST = (6, 2)
 
 
+class Looked(NamedTuple):
+    """What came of a look.
+
+    Attributes:
+        server: Name and version of the server.
+        findings: What endangers jobs.
+    """
+
+    server: str
+    findings: Sequence[Finding]
+
+
 async def check_server(
     client: Client, *, durability: Durability, cluster: bool, moves: bool
-) -> str:
-    """Look whether a server can keep jobs; return what it is, for the log.
-
-    What only endangers them is logged.
+) -> Looked:
+    """Look whether a server can keep jobs.
 
     Args:
         client: Leads to the server.
@@ -34,12 +45,13 @@ async def check_server(
         StoreUnavailable: It cannot be reached, or cannot do it now.
     """
     facts = await _facts(client)
+    findings: list[Finding] = []
     if facts:
         check_kind(facts, cluster=cluster, moves=moves)
-        check_memory(facts)
-        await _check_disk(client, facts)
-    await _check_durability(client, durability, facts)
-    return description(facts)
+        findings += check_memory(facts)
+        findings += await _check_disk(client, facts)
+    findings += await _check_durability(client, durability, facts)
+    return Looked(description(facts), findings)
 
 
 def description(facts: Mapping[str, str]) -> str:
@@ -95,7 +107,7 @@ def check_kind(facts: Mapping[str, str], *, cluster: bool, moves: bool) -> None:
         )
 
 
-def check_memory(facts: Mapping[str, str]) -> None:
+def check_memory(facts: Mapping[str, str]) -> list[Finding]:
     """Look whether the server might throw jobs away when its memory is full.
 
     Raises:
@@ -103,22 +115,23 @@ def check_memory(facts: Mapping[str, str]) -> None:
     """
     policy = facts.get("maxmemory_policy", "noeviction")
     if policy == "noeviction":
-        return
+        return []
     fix = "set maxmemory-policy to noeviction, or use a server that is no cache"
     if policy.startswith("allkeys") and facts.get("maxmemory", "0") != "0":
         raise ConfigError(
             f"the server evicts any key when its memory is full (maxmemory-policy {policy}), so "
             f"jobs would vanish: {fix}"
         )
-    logger.warning("maxmemory-policy is %s, so the server may evict keys: %s", policy, fix)
+    message = f"maxmemory-policy is {policy}, so the server may evict keys"
+    return [Finding("warning", "memory", message, fix)]
 
 
-async def _check_disk(client: Client, facts: Mapping[str, str]) -> None:
-    if facts.get("aof_enabled") == "0" and await _setting(client, "save") == "":
-        logger.warning(
-            "the server keeps nothing on disk, so a restart loses all jobs: "
-            "set appendonly to yes, and appendfsync to everysec or always"
-        )
+async def _check_disk(client: Client, facts: Mapping[str, str]) -> list[Finding]:
+    if facts.get("aof_enabled") != "0" or await _setting(client, "save") != "":
+        return []
+    message = "the server keeps nothing on disk, so a restart loses all jobs"
+    fix = "set appendonly to yes, and appendfsync to everysec or always"
+    return [Finding("warning", "disk", message, fix)]
 
 
 async def largest_value(client: Client) -> int | None:
@@ -141,9 +154,9 @@ async def _setting(client: Client, name: str) -> str | None:
 
 async def _check_durability(
     client: Client, durability: Durability, facts: Mapping[str, str]
-) -> None:
+) -> list[Finding]:
     if durability == "server":
-        return
+        return []
     if durability == "aof" and facts.get("aof_enabled") == "0":
         raise ConfigError(
             'durability="aof" needs a server with an append-only file: set appendonly to yes'
@@ -153,10 +166,10 @@ async def _check_durability(
             'durability="aof" would wait for ever, as the server never syncs its append-only '
             "file: set appendfsync to always or everysec"
         )
+    findings: list[Finding] = []
     if durability == "replicas" and facts.get("connected_slaves") == "0":
-        logger.warning(
-            'no replica is connected; with durability="replicas" no job is taken until one is'
-        )
+        message = 'no replica is connected; with durability="replicas" no job is taken until one is'
+        findings.append(Finding("warning", "replicas", message, "start one, or let it connect"))
     trial: tuple[Word, ...] = ("WAITAOF", 0, 0, 1) if durability == "aof" else ("WAIT", 0, 1)
     try:
         await client.call(*trial)
@@ -167,3 +180,4 @@ async def _check_durability(
         raise ConfigError(
             f'durability="{durability}" needs a server with {needs}; this one says: {error}'
         ) from error
+    return findings

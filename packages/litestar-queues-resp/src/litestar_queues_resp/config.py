@@ -6,12 +6,13 @@ import logging
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, ClassVar, Literal
 
 from litestar_queues_core.config import choice, instance, name, several
 from litestar_queues_core.errors import ConfigError
 from litestar_queues_core.model import Retention
-from litestar_queues_resp.checks import Durability, check_server, largest_value
+from litestar_queues_resp.checks import Durability, Looked, check_server, largest_value
 from litestar_queues_resp.connecting import MOST_BYTES, LibraryClient
 from litestar_queues_resp.endpoint import Endpoint, from_url, refuse_unknown
 from litestar_queues_resp.library import Library
@@ -69,7 +70,11 @@ class RespBackendConfig:
         """
         async with self.connect() as client:
             store = RespStore(
-                client, prefix=self.prefix, durability=self.durability, retention=self.retention
+                client,
+                prefix=self.prefix,
+                durability=self.durability,
+                retention=self.retention,
+                look=partial(self._look, client),
             )
             try:
                 await store.start()
@@ -85,15 +90,21 @@ class RespBackendConfig:
             endpoint.check_files()
         access = Access(library=self.library, topology=topology, protocol=self.protocol)
         async with LibraryClient(access) as client:
-            server = await check_server(
-                client,
-                durability=self.durability,
-                cluster=isinstance(topology, Cluster),
-                moves=not isinstance(topology, Alone),
-            )
+            server, findings = await self._look(client)
+            for finding in findings:
+                logger.warning("%s", finding)
             client.most_bytes = await largest_value(client) or MOST_BYTES
             logger.info("jobs are kept in %s at %s, as %s", server, client.place, self.prefix)
             yield client
+
+    async def _look(self, client: LibraryClient) -> Looked:
+        topology = self._topology()
+        return await check_server(
+            client,
+            durability=self.durability,
+            cluster=isinstance(topology, Cluster),
+            moves=not isinstance(topology, Alone),
+        )
 
     def _topology(self) -> Topology:
         key = f"{{{self.prefix}}}:v"

@@ -150,8 +150,9 @@ class Connections:
         except BaseException as error:
             await connection.disconnect(nowait=True)
             if isinstance(error, Exception):
-                raise endpoint.unreachable(error) from error
+                raise access.unreachable(endpoint, error) from error
             raise
+        access.met.add(str(endpoint))
         return connection
 
     async def _ask(self, endpoint: Endpoint, words: tuple[Word, ...]) -> Any:

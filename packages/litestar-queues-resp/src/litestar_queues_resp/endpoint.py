@@ -11,7 +11,13 @@ from urllib.parse import SplitResult, urlsplit
 
 from litestar_queues_core.errors import ConfigError, QueueError, StoreUnavailable
 from litestar_queues_resp.client import CALL_SECONDS
-from litestar_queues_resp.errors import translated
+from litestar_queues_resp.errors import (
+    CERTIFICATE_REFUSED,
+    CERTIFICATE_WANTED,
+    lost,
+    timed_out,
+    translated,
+)
 from litestar_queues_resp.library import BlockingConnection, Connection, Kind, Library
 
 KEPT = frozenset(
@@ -37,10 +43,6 @@ SCHEMES: Mapping[str, Kind] = {
     "unix": "unix",
     "valkey": "tcp",
     "valkeys": "tls",
-}
-_HINTS = {
-    "tcp": ("closed|reset", "does it want TLS?  Then use rediss://"),
-    "tls": ("Timeout|closed|reset", "does it speak TLS?  If not, use redis://"),
 }
 _FILES = ("ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile")
 
@@ -79,15 +81,29 @@ class Endpoint:
     def _chosen(self, protocol: int, within: float) -> dict[str, Any]:
         return {**self.settings, "protocol": protocol, "socket_connect_timeout": within}
 
-    def unreachable(self, error: BaseException) -> QueueError:
-        """Return what it means that connecting has failed."""
+    def unreachable(self, error: BaseException, *, new: bool) -> QueueError:
+        """Return what it means that connecting has failed.
+
+        Args:
+            error: What was raised.
+            new: Whether the server has never let us in: what is spoken may be wrong then.
+        """
         made = translated(error, str(self))
-        if isinstance(made, StoreUnavailable) and self.kind != "unix":
-            hint = _HINTS[self.kind]
-            if re.search(hint[0], str(error)):
-                made = StoreUnavailable(f"{made}; {hint[1]}")
-                made.__cause__ = error
+        hint = self._hint(error) if new and isinstance(made, StoreUnavailable) else None
+        if hint is not None:
+            made = StoreUnavailable(f"{made}; {hint}")
+            made.__cause__ = error
         return made
+
+    def _hint(self, error: BaseException) -> str | None:
+        """Return a question that may help, if the other side has given no answer but hung up."""
+        if self.kind == "tcp":
+            return "does it want TLS?  Then use rediss://" if lost(error) else None
+        if self.kind == "unix" or not (lost(error) or timed_out(error)):
+            return None
+        if " connecting to " in str(error):
+            return "does it speak TLS?  If not, use redis://"
+        return CERTIFICATE_REFUSED if "ssl_certfile" in self.settings else CERTIFICATE_WANTED
 
     def check(self, library: Library, setting: str) -> None:
         """Look for what can be found out without a server.

@@ -6,8 +6,15 @@ import re
 import ssl
 from collections.abc import Iterator
 
-from litestar_queues_core.errors import ConfigError, QueueError, StoreError, StoreUnavailable
+from litestar_queues_core.errors import (
+    ConfigError,
+    QueueError,
+    SchemaError,
+    StoreError,
+    StoreUnavailable,
+)
 from litestar_queues_resp.client import ScriptMissing
+from litestar_queues_resp.layout import VERSION
 
 
 class TooLarge(StoreError):
@@ -69,6 +76,23 @@ _CLASSES = {
 ELSEWHERE = frozenset({"ASK", "CLUSTERDOWN", "MASTERDOWN", "MOVED", "READONLY", "UNBLOCKED"})
 """What a server says that is not, or no longer, the one to talk to."""
 
+CERTIFICATE_WANTED = (
+    "does it want a certificate from its clients?  Then name yours: ssl_certfile and ssl_keyfile"
+)
+CERTIFICATE_REFUSED = "does it trust whoever has signed the certificate that ssl_certfile names?"
+_ALERTS = (
+    ("CERTIFICATE_REQUIRED|HANDSHAKE_FAILURE", CERTIFICATE_WANTED),
+    ("ALERT_UNKNOWN_CA|ALERT.*CERTIFICATE", CERTIFICATE_REFUSED),
+    ("ALERT", "it refuses to speak TLS in this way; its log says why"),
+    ("", "does it speak TLS?  If not, use redis://"),
+)
+"""What the reason of a TLS error tells; whoever sends an alert speaks TLS."""
+_HUNG_UP = (
+    *(ConnectionResetError, ConnectionAbortedError, BrokenPipeError, EOFError),
+    *(ssl.SSLEOFError, ssl.SSLZeroReturnError),
+)
+_CLOSED = "Connection closed by server"
+
 _IN_SCRIPT = re.compile(r"(?:ERR )?Error running script .*?-([A-Z]+) ")  # as Redis 6.2 puts it
 _ALONE = re.compile(r"([A-Z]+)\b")
 
@@ -104,6 +128,10 @@ def _translated(error: BaseException, place: str) -> QueueError:
         return ConfigError(f"{text}; {_NEVER[code]}")
     if code == "NOSCRIPT":
         return ScriptMissing(text)
+    if code == "LAYOUT":
+        return SchemaError(
+            f"{text}; this library knows layout {VERSION} only: upgrade it, or name another prefix"
+        )
     if code == "OOM":
         return StoreError(
             f"{text}; the server is out of memory: raise its maxmemory, or keep fewer finished "
@@ -112,19 +140,34 @@ def _translated(error: BaseException, place: str) -> QueueError:
     return _connecting(error, text) or _refused(error, text)
 
 
+def lost(error: BaseException) -> bool:
+    """Return whether the other side has hung up, or somebody in between."""
+    reason = next((one for one in _chain(error) if isinstance(one, OSError | EOFError)), None)
+    return isinstance(reason, _HUNG_UP) or str(error).startswith(_CLOSED)
+
+
+def timed_out(error: BaseException) -> bool:
+    """Return whether the other side has kept silent."""
+    return any(kind.__name__ == "TimeoutError" for kind in type(error).__mro__)
+
+
 def _connecting(error: BaseException, text: str) -> QueueError | None:
     """Return what it means that a server cannot be reached; ``None`` if it has answered."""
-    for cause in _chain(error):
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return ConfigError(
-                f"{text}; the certificate of the server is not trusted: name the authority that "
-                "has signed it, as ssl_ca_certs"
-            )
-        if isinstance(cause, ssl.SSLError):
-            return ConfigError(f"{text}; does it speak TLS?  If not, use redis://")
-    names = {parent.__name__ for parent in type(error).__mro__}
-    answered = {"ResponseError", "DataError"} & names
-    return None if answered else StoreUnavailable(text)
+    if {"ResponseError", "DataError"} & {parent.__name__ for parent in type(error).__mro__}:
+        return None
+    tls = next((cause for cause in _chain(error) if isinstance(cause, ssl.SSLError)), None)
+    if tls is None or isinstance(tls, _HUNG_UP):
+        return StoreUnavailable(text)
+    if isinstance(tls, ssl.SSLCertVerificationError):
+        return ConfigError(
+            f"{text}; the certificate of the server is not trusted: name the authority that "
+            "has signed it, as ssl_ca_certs"
+        )
+    return ConfigError(f"{text}; {_fix_of(tls)}")
+
+
+def _fix_of(error: ssl.SSLError) -> str:
+    return next(fix for reason, fix in _ALERTS if re.search(reason, error.reason or ""))
 
 
 def _refused(error: BaseException, text: str) -> QueueError:

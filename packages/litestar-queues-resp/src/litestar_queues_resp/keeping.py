@@ -70,8 +70,9 @@ class KeptConnection:
         except BaseException as error:
             connection.disconnect()
             if isinstance(error, Exception):
-                raise endpoint.unreachable(error) from error
+                raise access.unreachable(endpoint, error) from error
             raise
+        access.met.add(str(endpoint))
         return connection
 
     def _ask(self, endpoint: Endpoint, words: tuple[Word, ...]) -> Any:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal, TypeVar
 
 from litestar_queues_core.errors import (
+    ConfigError,
     LeaseLost,
     ResultExpired,
-    SchemaError,
     StoreError,
     StoreUnavailable,
 )
+from litestar_queues_core.findings import Finding
 from litestar_queues_core.ids import JobId, LeaseId
 from litestar_queues_core.model import Event, Job, NewJob, Retention, WorkerInfo
 from litestar_queues_core.settlements import (
@@ -31,11 +32,12 @@ from litestar_queues_core.settlements import (
 )
 from litestar_queues_resp import browsing
 from litestar_queues_resp.calling import Caller
+from litestar_queues_resp.checks import Looked
 from litestar_queues_resp.client import BlockingClient, Client, Word
 from litestar_queues_resp.errors import TooLarge
 from litestar_queues_resp.eventlog import EventLog
 from litestar_queues_resp.exchanges import Exchanges
-from litestar_queues_resp.layout import STATUSES, VERSION, key_bytes, raw_id, text_id
+from litestar_queues_resp.layout import STATUSES, key_bytes, raw_id, text_id
 from litestar_queues_resp.listening import Listener
 from litestar_queues_resp.taking import (
     UNENCODABLE,
@@ -80,6 +82,7 @@ class RespStore:
         durability: When an enqueue is acknowledged: as the server sees fit, once its log is on its
             disk, or once a replica has it.
         retention: How long finished jobs are kept at most, whatever :class:`QueueConfig` says.
+        look: Looks at the server again.
 
     Attributes:
         client: Sends the commands.
@@ -92,7 +95,9 @@ class RespStore:
         prefix: str = "litestar-queues",
         durability: Durability = "server",
         retention: Retention = Retention(completed=3600.0, max_finished=100_000),  # noqa: B008
+        look: Callable[[], Awaitable[Looked]] | None = None,
     ) -> None:
+        self._look = look
         self.client: Client = client
         self._caller = Caller(client, prefix)
         self._confirm = _CONFIRM[durability]
@@ -109,12 +114,17 @@ class RespStore:
         Raises:
             SchemaError: Another version of the library has laid them out.
         """
-        found = (await self._caller.run("layout", VERSION)).decode(errors="replace")
-        if found != VERSION:
-            raise SchemaError(
-                f"the keys under {self._caller.key} have layout {found}, and this library knows "
-                f"layout {VERSION} only: upgrade it, or name another prefix"
-            )
+        await self._caller.run("layout")
+
+    async def check(self) -> Sequence[Finding]:
+        """Look at the server as at the start, for it may have been configured anew."""
+        if self._look is None:
+            return []
+        try:
+            server, findings = await self._look()
+        except ConfigError as error:
+            return [Finding("problem", "server", str(error))]
+        return [Finding("ok", "server", server), *findings]
 
     async def stop(self) -> None:
         """Wait for nothing any more."""

@@ -7,7 +7,7 @@ and returns the server.  So it is written once for event loops and threads.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
 from litestar_queues_core.errors import ConfigError, QueueError, StoreError, StoreUnavailable
@@ -50,11 +50,17 @@ class Access:
         library: Makes the connections.
         topology: Tells which server it is.
         protocol: The version of the protocol to speak: 2 or 3.
+        met: The places of servers that have let us in.
     """
 
     library: Library
     topology: Topology
     protocol: int
+    met: set[str] = field(default_factory=set[str], compare=False)
+
+    def unreachable(self, endpoint: Endpoint, error: BaseException) -> QueueError:
+        """Return what it means that connecting to a server has failed."""
+        return endpoint.unreachable(error, new=str(endpoint) not in self.met)
 
 
 class Alone:

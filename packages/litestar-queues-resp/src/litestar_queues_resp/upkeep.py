@@ -1,14 +1,14 @@
-"""Maintenance: a survey that only reads, and bounded steps for what it found."""
+"""Maintenance: a survey that only reads, and bounded pieces of what it found."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NamedTuple
 
 from litestar_queues_core.lanes import queue_of
 from litestar_queues_core.lifecycle import rescue_failure, rescued_lane, rescued_status
 from litestar_queues_core.model import Job, Retention, Status
+from litestar_queues_core.pieces import Pieces
 from litestar_queues_core.settlements import Maintenance, MaintenancePolicy, Moved
 from litestar_queues_resp.calling import Caller
 from litestar_queues_resp.client import Word
@@ -16,11 +16,7 @@ from litestar_queues_resp.exchanging import failure_text
 from litestar_queues_resp.layout import CODES, STATUSES, fence, text_id
 from litestar_queues_resp.reading import read_request, seen_job
 
-AT_ONCE = 250
-"""So many jobs at most are moved by one script, so that others are not kept waiting."""
-
 _CANCELLED_SINCE = 2
-_LEASES = 100
 
 KEPT = 60.0
 """No job is pruned within so many seconds of its end, so that it can still be asked about."""
@@ -43,10 +39,9 @@ class Upkeep:
     def __init__(self, caller: Caller, retention: Retention, policy: MaintenancePolicy) -> None:
         self._run = caller.run
         self._policy = policy
-        self._stop = time.monotonic() + policy.seconds
+        self._pieces = Pieces(policy)
         self._moved: list[Moved] = []
         self._pruned = 0
-        self._more = False
         asked = policy.retention
         self._limits = (
             int(max(min(asked.completed, retention.completed), KEPT) * 1000),
@@ -55,12 +50,11 @@ class Upkeep:
         )
 
     async def run(self) -> Maintenance:
-        """Look what there is to do, and do it as long as there is time."""
+        """Look what there is to do, and do some of each duty."""
         now_ms, due_ms, late, lost, expired, due, keys, old, gone, long = await self._survey()
         rescue = self._policy.rescue
-        if rescue and late:
-            await self._mark_dead()
-        steps: list[tuple[bool, Callable[[int], Awaitable[_Done]]]] = [
+        duties: list[tuple[bool, Callable[[int], Awaitable[_Done]]]] = [
+            (rescue and bool(late), self._mark_dead),
             (rescue and bool(late or lost), self._rescue),
             (bool(expired), self._expire),
             (bool(due), self._promote),
@@ -68,9 +62,9 @@ class Upkeep:
             (bool(old), self._prune),
             (bool(long), self._trim_index),
         ]
-        for needed, step in steps:
+        for needed, duty in duties:
             if needed:
-                await self._repeat(step)
+                await self._do(duty)
         if gone:
             await self._run("reap")
         if self._moved:
@@ -78,32 +72,24 @@ class Upkeep:
         return Maintenance(
             moved=self._moved,
             pruned=self._pruned,
-            more=self._more,
+            more=self._pieces.more,
             next_due_ms=due_ms if due_ms >= 0 else None,
             now_ms=now_ms,
         )
-
-    async def _mark_dead(self) -> None:
-        while await self._run("mark_dead", _LEASES) == _LEASES:
-            if time.monotonic() > self._stop:
-                self._more = True
-                return
 
     async def _survey(self) -> list[int]:
         found: list[int] = await self._run("survey", *self._limits)
         return found
 
-    async def _repeat(self, step: Callable[[int], Awaitable[_Done]]) -> None:
-        """Do a step in pieces until nothing is left, or the limit or the time is used up."""
-        left = self._policy.limit
-        while left > 0 and time.monotonic() < self._stop:
-            asked = min(AT_ONCE, left)
-            done = await step(asked)
+    async def _do(self, duty: Callable[[int], Awaitable[_Done]]) -> None:
+        for size in self._pieces.of_duty():
+            done = await duty(size)
             self._moved += done.moved
-            left -= done.number
-            if done.number < asked:
-                return
-        self._more = True
+            if done.number < size:
+                break
+
+    async def _mark_dead(self, limit: int) -> _Done:
+        return _Done(await self._run("mark_dead", limit))
 
     async def _rescue(self, limit: int) -> _Done:
         found = await self._run("lost", limit)

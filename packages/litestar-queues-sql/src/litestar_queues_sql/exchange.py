@@ -21,7 +21,7 @@ Fences: TypeAlias = list[tuple[JobId, int]]
 
 _NEXT_DUE = Sql("SELECT min(due_ms) FROM $job WHERE status = 1")
 _REMEMBER = Sql("INSERT INTO $answer (lease, seq, lists) VALUES (?, ?, ?)")
-_FORGET = Sql("DELETE FROM $answer WHERE lease = ? AND seq < ?")
+_FORGET = Sql("DELETE FROM $answer WHERE lease = ? AND seq = ?")
 _RECALL = Sql("SELECT lists FROM $answer WHERE lease = ? AND seq = ?")
 
 
@@ -47,7 +47,7 @@ def exchange(
         lists = [settling.rejected, settling.ended, settling.busy]
         yield _REMEMBER(lease.number, seq, json.dumps(lists))
         if lease.last_seq is not None:
-            yield _FORGET(lease.number, seq)
+            yield _FORGET(lease.number, lease.last_seq)
     yield from _extend(lease, now_ms, busy=bool(settlements or claim.jobs))
     return Exchange(
         claimed=claim.jobs,

@@ -40,6 +40,17 @@ class HeldConnection:
                 await farewell(connection)
 
 
+@asynccontextmanager
+async def opened(open_: Callable[[], Awaitable[Connection]]) -> AsyncGenerator[Connection]:
+    """Open a connection for as long as the context lasts."""
+    connection = await open_()
+    try:
+        yield connection
+    finally:
+        if not connection.closed:
+            await farewell(connection)
+
+
 async def farewell(connection: Connection) -> None:
     """Close a connection, and do not wait long for the server."""
     try:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TypeAlias, TypeVar
 
+from litestar_queues_core.asking import renewal_deadline
 from litestar_queues_core.ids import LeaseId
 from litestar_queues_core.settlements import Renewal
 from litestar_queues_sql import leases
@@ -46,7 +47,8 @@ class ServerKeeper:
 
     def renew(self, lease: LeaseId, *, seconds: float) -> Renewal:
         """Let a lease last from now."""
-        return self._runner.run(self._write(partial(leases.renew, lease, seconds)))
+        script = partial(leases.renew, lease, seconds)
+        return self._runner.run(self._write(script, within=renewal_deadline(seconds)))
 
     def close_lease(self, lease: LeaseId) -> None:
         """End a lease and give its jobs back."""
@@ -56,8 +58,8 @@ class ServerKeeper:
         """Close the connection."""
         self._runner.run(self._held.close())
 
-    async def _write(self, script: Factory[T]) -> T:
-        result, topics = await self._database.write_on(self._held.lend, script)
+    async def _write(self, script: Factory[T], *, within: float | None = None) -> T:
+        result, topics = await self._database.write_on(self._held.lend, script, within=within)
         if topics:
             self._told(topics)
             await self._database.attempt(

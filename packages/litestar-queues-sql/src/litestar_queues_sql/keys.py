@@ -25,6 +25,9 @@ _HOLDER = Sql("""
     SELECT job FROM $unique_key WHERE name = ? AND (frees_ms IS NULL OR frees_ms > ?)
 """)
 _RELEASE = Sql("DELETE FROM $unique_key WHERE name $among")
+_COUNT_DUE = Sql("""
+    SELECT count(*) FROM (SELECT 1 FROM $unique_key WHERE frees_ms <= ? LIMIT ?) AS due
+""")
 _FREE_DUE = Sql("""
     DELETE FROM $unique_key WHERE name IN (
         SELECT name FROM (
@@ -88,10 +91,12 @@ def free(held: Iterable[tuple[str, JobId]]) -> Script[None]:
         yield _FREE.many(rows)
 
 
-def free_due(limit: int) -> Script[None]:
-    """Free at most *limit* keys whose instant has passed."""
+def free_due(limit: int) -> Script[int]:
+    """Free at most *limit* keys whose instant has passed; return how many, or a few too many."""
     now_ms: int = yield NOW
+    rows: list[tuple[int]] = yield _COUNT_DUE(now_ms, limit)
     yield _FREE_DUE(now_ms, limit)
+    return rows[0][0]
 
 
 def release(keys: Sequence[str]) -> Script[list[bool]]:

@@ -179,12 +179,15 @@ MIGRATIONS = (
     ),
 )
 
+LATEST: int = MIGRATIONS[-1].version
+"""The version of this library."""
+
 VERSIONS = Sql("""
     CREATE TABLE IF NOT EXISTS $schema (version $int NOT NULL, oldest_reader $int NOT NULL)
 """)
 """One row, which says what the tables are."""
 
-_READ = Sql("SELECT version, oldest_reader FROM $schema")
+READ = Sql("SELECT version, oldest_reader FROM $schema")
 _INSERT = Sql("INSERT INTO $schema (version, oldest_reader) VALUES (?, ?)")
 _UPDATE = Sql("UPDATE $schema SET version = ?, oldest_reader = ?")
 
@@ -209,7 +212,7 @@ def upgrade(
     yield VERSIONS()
     if guard is not None:
         yield guard()
-    found: list[tuple[int, int]] = yield _READ()
+    found: list[tuple[int, int]] = yield READ()
     version, oldest_reader = found[0] if found else (0, 0)
     latest = migrations[-1]
     if version >= latest.version:
@@ -240,13 +243,13 @@ def noted(above: int, migrations: Sequence[Migration] = MIGRATIONS) -> Sql:
     return Sql(text.replace("?", str(version), 1).replace("?", str(oldest_reader)))
 
 
-def verify(latest: int = MIGRATIONS[-1].version) -> Script[int]:
+def verify(latest: int = LATEST) -> Script[int]:
     """Return the version of the tables, which this library must be able to use.
 
     Raises:
         SchemaError: It cannot.
     """
-    found: list[tuple[int, int]] = yield _READ()
+    found: list[tuple[int, int]] = yield READ()
     version, oldest_reader = found[0] if found else (0, 0)
     if version < latest:
         raise SchemaError(

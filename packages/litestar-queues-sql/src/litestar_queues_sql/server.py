@@ -97,22 +97,51 @@ class ServerDatabase:
         )
         return result
 
-    async def write_on(self, lend: Lend, script: Factory[T]) -> tuple[T, Collection[str]]:
+    async def write_on(
+        self, lend: Lend, script: Factory[T], *, within: float | None = None
+    ) -> tuple[T, Collection[str]]:
         """Run a script in a transaction; return its result, and topics that nobody was told."""
-        return await self.attempt(lend, lambda connection: self.transact(connection, script))
+        return await self.attempt(
+            lend, lambda connection: self.transact(connection, script), within=within
+        )
 
-    async def attempt(self, lend: Lend, operation: Callable[[Connection], Awaitable[T]]) -> T:
+    async def attempt(
+        self,
+        lend: Lend,
+        operation: Callable[[Connection], Awaitable[T]],
+        *,
+        within: float | None = None,
+    ) -> T:
         """Do something on a connection, and again if it met others; all within the deadline.
+
+        Args:
+            lend: Lends the connection.
+            operation: Does it.
+            within: Seconds, if there are fewer than usual.
 
         Raises:
             QueueError: What the driver's error means.
         """
+        async with self.bounded(within):
+            return await self._attempt(lend, operation)
+
+    @asynccontextmanager
+    async def bounded(self, within: float | None = None) -> AsyncGenerator[None]:
+        """Do this block within the deadline, and let the driver's errors mean something.
+
+        Args:
+            within: Seconds, if there are fewer than usual.
+
+        Raises:
+            QueueError: What the driver's error means.
+        """
+        seconds = DEADLINE if within is None else min(DEADLINE, within)
         try:
-            async with asyncio.timeout(DEADLINE):
-                return await self._attempt(lend, operation)
+            async with asyncio.timeout(seconds):
+                yield
         except TimeoutError as error:
             raise StoreUnavailable(
-                f"{self._system.name} did not answer within {DEADLINE:g} s, or lent no connection: "
+                f"{self._system.name} did not answer within {seconds:g} s, or lent no connection: "
                 "its pool may be exhausted"
             ) from error
         except QueueError:
@@ -123,14 +152,16 @@ class ServerDatabase:
     async def _attempt(self, lend: Lend, operation: Callable[[Connection], Awaitable[T]]) -> T:
         for number in range(1, TRIES):
             try:
-                async with lend() as connection, self.guarded(connection):
-                    return await operation(connection)
+                return await self._once(lend, operation)
             except Exception as error:
                 if self._system.code_of(error) not in self._system.conflicts:
                     raise
             await asyncio.sleep(0.01 * number * random.random())  # noqa: S311
+        return await self._once(lend, operation)
+
+    async def _once(self, lend: Lend, operation: Callable[[Connection], Awaitable[T]]) -> T:
         async with lend() as connection, self.guarded(connection):
-            return await operation(connection)
+            return await cut_off(operation(connection), connection.discard)
 
     @asynccontextmanager
     async def guarded(self, connection: Connection) -> AsyncGenerator[None]:
@@ -161,6 +192,23 @@ class ServerDatabase:
             raise
         await connection.run("COMMIT")
         return done
+
+
+async def cut_off(work: Awaitable[T], cut: Callable[[], None]) -> T:
+    """Do *work*; if it is cancelled, *cut* its connection first.
+
+    Some drivers ask the server to cancel, too, and wait for its answer: it may never come.
+    """
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        cut()
+        task.cancel()
+        await asyncio.wait([task])
+        if not task.cancelled():
+            task.exception()
+        raise
 
 
 async def _undo(connection: Connection) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
@@ -11,6 +10,7 @@ from typing import ClassVar
 from litestar_queues_core.errors import SettlementRefused
 from litestar_queues_core.ids import JobId, LeaseId
 from litestar_queues_core.model import Event, Job, NewJob, WorkerInfo
+from litestar_queues_core.pieces import Pieces
 from litestar_queues_core.settlements import (
     CancelOutcome,
     Enqueued,
@@ -64,21 +64,18 @@ class SqlStore:
         return answers
 
     async def _enqueue(self, jobs: Sequence[NewJob]) -> Sequence[Enqueued]:
+        """Take *jobs*, in halves if the database cannot hold something in them."""
         try:
             return await self.take_jobs(jobs)
-        except DataRefused:
-            return [await self._enqueue_alone(job) for job in jobs]
+        except DataRefused as error:
+            if len(jobs) == 1:
+                return [Enqueued(id=jobs[0].id, created=False, status=None, error=error)]
+        half = len(jobs) // 2
+        return [*await self._enqueue(jobs[:half]), *await self._enqueue(jobs[half:])]
 
     async def take_jobs(self, jobs: Sequence[NewJob]) -> Sequence[Enqueued]:
         """Take all *jobs* or none; databases with a faster way have their own."""
         return await self._database.write(partial(enqueue, jobs))
-
-    async def _enqueue_alone(self, job: NewJob) -> Enqueued:
-        try:
-            (answer,) = await self.take_jobs([job])
-        except DataRefused as error:
-            return Enqueued(id=job.id, created=False, status=None, error=error)
-        return answer
 
     async def open_lease(self, lease: LeaseId, worker: WorkerInfo, *, seconds: float) -> None:
         """Begin, or go on with, a lease."""
@@ -120,22 +117,22 @@ class SqlStore:
 
     async def maintain(self, policy: MaintenancePolicy) -> Maintenance:
         """Do a bounded piece of what there is to do; nothing is written if there is nothing."""
-        stop = time.monotonic() + policy.seconds
-        steps, due_ms, now_ms = await self._database.read(partial(upkeep.survey, policy))
+        pieces = Pieces(policy)
+        duties, due_ms, now_ms = await self._database.read(partial(upkeep.survey, policy))
         moved: list[Moved] = []
         pruned = 0
-        more = False
-        for step in steps:
-            if time.monotonic() > stop:
-                more = True
-                break
-            done = await self._database.write(step)
-            moved += done.moved
-            pruned += done.pruned
-            more |= done.more
+        for duty in duties:
+            for size in pieces.of_duty():
+                done = await self._database.write(partial(duty, size))
+                moved += done.moved
+                pruned += done.pruned
+                if not done.more:
+                    break
         if moved:
             due_ms = await self._database.read(next_due)
-        return Maintenance(moved=moved, pruned=pruned, more=more, next_due_ms=due_ms, now_ms=now_ms)
+        return Maintenance(
+            moved=moved, pruned=pruned, more=pieces.more, next_due_ms=due_ms, now_ms=now_ms
+        )
 
     async def get(self, ids: Sequence[JobId]) -> Sequence[Job | None]:
         """Return jobs, finished ones included."""

@@ -1,15 +1,15 @@
-"""Maintenance: a survey that only reads, and bounded steps for what it found."""
+"""Maintenance: a survey that only reads, and bounded pieces of what it found."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from litestar_queues_core.ids import JobId, LeaseId
 from litestar_queues_core.lanes import queue_of
 from litestar_queues_core.lifecycle import rescue_failure, rescued_lane, rescued_status
-from litestar_queues_core.model import Status
+from litestar_queues_core.model import Retention, Status
 from litestar_queues_core.settlements import MaintenancePolicy, Moved
 from litestar_queues_core.wire import decode_spec
 from litestar_queues_sql import keys
@@ -26,7 +26,7 @@ from litestar_queues_sql.jobs import (
 from litestar_queues_sql.leases import forget_lease
 from litestar_queues_sql.prune import is_prunable, prune
 from litestar_queues_sql.rows import STATUSES
-from litestar_queues_sql.script import NOW, Factory, Script, Sql
+from litestar_queues_sql.script import NOW, Script, Sql
 
 LEASE_KEPT_MS = 86_400_000
 """A dead lease is remembered so long, and so is that it cannot be opened again."""
@@ -44,13 +44,14 @@ _SURVEY = Sql("""
 _MARK_DEAD = Sql("""
     UPDATE $lease SET dead = 1 WHERE num IN (
         SELECT num FROM (
-            SELECT num FROM $lease WHERE dead = 0 AND expires_ms < ? $locked
+            SELECT num FROM $lease WHERE dead = 0 AND expires_ms < ? LIMIT ? $locked
         ) AS late
     )
 """)
 _OLD = Sql("""
     SELECT num, id FROM $lease WHERE dead = 1 AND expires_ms < ?
         AND NOT EXISTS (SELECT 1 FROM $job WHERE $job.lease = $lease.num)
+    LIMIT ?
 """)
 _DEAD = Sql("SELECT num, worker FROM $lease WHERE dead = 1")
 _HELD = Sql("SELECT $live FROM $job WHERE lease = ? LIMIT ? $locked", live=LIVE)
@@ -70,12 +71,12 @@ _PROMOTE = Sql("UPDATE $job SET status = 0 WHERE $place $among")
 
 
 class Done(NamedTuple):
-    """What one step did.
+    """What one piece did.
 
     Attributes:
         moved: Jobs it moved.
         pruned: Number of jobs it removed.
-        more: Whether its limit cut it short.
+        more: Whether its size cut it short.
     """
 
     moved: Sequence[Moved] = ()
@@ -83,22 +84,28 @@ class Done(NamedTuple):
     more: bool = False
 
 
-def survey(policy: MaintenancePolicy) -> Script[tuple[list[Factory[Done]], int | None, int]]:
-    """Return the steps that have something to do, the next due instant, and the clock."""
+Duty: TypeAlias = Callable[[int], Script[Done]]
+"""Does a piece of so many jobs at most."""
+
+
+def survey(policy: MaintenancePolicy) -> Script[tuple[list[Duty], int | None, int]]:
+    """Return the duties that have something to do, the next due instant, and the clock."""
     now_ms: int = yield NOW
     rows: list[tuple[int | None, ...]] = yield _SURVEY()
     alive, dead, lost, expiry, due, key = rows[0]
-    limit = policy.limit
-    steps: list[tuple[bool, Factory[Done]]] = [
+    duties: list[tuple[bool, Duty]] = [
         (policy.rescue and is_past(alive, now_ms), mark_dead),
-        (policy.rescue and (bool(lost) or is_past(alive, now_ms)), partial(rescue, limit)),
-        (is_past(expiry, now_ms), partial(expire, limit)),
-        (is_past(due, now_ms), partial(promote, limit)),
-        (is_past(key, now_ms), partial(free_keys, limit)),
+        (policy.rescue and (bool(lost) or is_past(alive, now_ms)), rescue),
+        (is_past(expiry, now_ms), expire),
+        (is_past(due, now_ms), promote),
+        (is_past(key, now_ms), free_keys),
         (dead is not None and dead < now_ms - LEASE_KEPT_MS, reap),
-        ((yield from is_prunable(policy.retention, now_ms)), partial(prune_history, policy)),
+        (
+            (yield from is_prunable(policy.retention, now_ms)),
+            partial(prune_history, policy.retention),
+        ),
     ]
-    return [step for needed, step in steps if needed], due, now_ms
+    return [duty for needed, duty in duties if needed], due, now_ms
 
 
 def is_past(instant_ms: int | None, now_ms: int) -> bool:
@@ -106,10 +113,10 @@ def is_past(instant_ms: int | None, now_ms: int) -> bool:
     return instant_ms is not None and instant_ms <= now_ms
 
 
-def mark_dead() -> Script[Done]:
-    """Break the fences of all leases whose time has run out."""
+def mark_dead(limit: int) -> Script[Done]:
+    """Break the fences of leases whose time has run out."""
     now_ms: int = yield NOW
-    yield _MARK_DEAD(now_ms)
+    yield _MARK_DEAD(now_ms, limit)
     return Done()
 
 
@@ -182,20 +189,20 @@ def _moved(job_id: JobId, spec: bytes, lane: str, old: Status, new: Status) -> M
 
 def free_keys(limit: int) -> Script[Done]:
     """Free keys whose instant has passed."""
-    yield from keys.free_due(limit)
-    return Done()
+    freed = yield from keys.free_due(limit)
+    return Done(more=freed >= limit)
 
 
-def reap() -> Script[Done]:
+def reap(limit: int) -> Script[Done]:
     """Forget leases that have been dead for long."""
     now_ms: int = yield NOW
-    old: list[tuple[int, LeaseId]] = yield _OLD(now_ms - LEASE_KEPT_MS)
+    old: list[tuple[int, LeaseId]] = yield _OLD(now_ms - LEASE_KEPT_MS, limit)
     for number, lease in old:
         yield from forget_lease(number, lease)
-    return Done()
+    return Done(more=len(old) >= limit)
 
 
-def prune_history(policy: MaintenancePolicy) -> Script[Done]:
+def prune_history(retention: Retention, limit: int) -> Script[Done]:
     """Remove finished jobs that are too old or too many."""
-    pruned, more = yield from prune(policy.retention, policy.limit)
+    pruned, more = yield from prune(retention, limit)
     return Done(pruned=pruned, more=more)

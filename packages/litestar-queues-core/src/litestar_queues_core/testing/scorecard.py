@@ -57,6 +57,7 @@ PROMISES = {
     "Keys": KEYS,
     "Browsing": SHOWN,
     "EventLog": SHOWN,
+    "Checking": SHOWN,
     "Signals": WOKEN,
 }
 """Of each part of the conformance suite, what it is about."""

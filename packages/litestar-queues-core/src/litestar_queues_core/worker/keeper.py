@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Protocol
 
-from litestar_queues_core.asking import ask, insist
+from litestar_queues_core.asking import ask, insist, renewal_deadline
 from litestar_queues_core.errors import LeaseLost, StoreUnavailable
 from litestar_queues_core.ids import JobId, LeaseId, new_lease_id
 from litestar_queues_core.loop import rest_until, run_forever
@@ -154,7 +154,10 @@ class LoopKeeper:
         if not lease.dead:
             asked, sent = lease.id, lease.sending()
             try:
-                renewal = await ask(self._store.renew(asked, seconds=lease.seconds))
+                renewal = await ask(
+                    self._store.renew(asked, seconds=lease.seconds),
+                    deadline=renewal_deadline(lease.seconds),
+                )
             except Exception:
                 lease.missed()
                 raise

@@ -22,6 +22,8 @@ logger: logging.Logger = logging.getLogger("litestar_queues.worker")
 
 YOUNG = 10_000
 """How many new objects there are before the garbage collector looks at them."""
+DEFAULTS = {700, 2000}
+"""What interpreters have instead, unless somebody has chosen another number."""
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -70,7 +72,9 @@ def _spare_collector() -> None:
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(YOUNG, *gc.get_threshold()[1:])
+    young, *older = gc.get_threshold()
+    if young in DEFAULTS:
+        gc.set_threshold(YOUNG, *older)
 
 
 def refuse_memory(config: QueueConfig) -> None:

@@ -18,6 +18,9 @@ SETTINGS = "SET SESSION innodb_lock_wait_timeout = 5, sql_notes = 0"
 
 _IN_TRANSACTION = 1
 """A bit of what the server says of itself with each answer."""
+PACKET = 2**24 - 1
+"""What is longer goes in several packets.  The server refuses it after the first one, in a way that
+drivers take for a broken connection; so it is asked before."""
 
 _PLAIN = re.compile(r"[ !#-&(-\[\]-~]*")
 """Printable ASCII without quotes and backslashes."""
@@ -51,7 +54,7 @@ class MySQLConnection:
     async def fetch(self, text: str, params: Sequence[object]) -> Sequence[Row]:
         """Execute one statement and return its rows."""
         async with self.raw.cursor(self._cursor) as cursor:
-            await cursor.execute(filled(text, params))
+            await _execute(cursor, filled(text, params))
             if cursor.description is None:
                 return ()
             return _read(await cursor.fetchall(), cursor.description)
@@ -60,7 +63,7 @@ class MySQLConnection:
         """Execute one statement for each row."""
         async with self.raw.cursor(self._cursor) as cursor:
             for row in rows:
-                await cursor.execute(filled(text, row))
+                await _execute(cursor, filled(text, row))
 
     async def run(self, text: str) -> None:
         """Execute statements without parameters."""
@@ -131,6 +134,23 @@ class BlockingMySQLConnection:
     def discard(self) -> None:
         """Cut the connection."""
         self.raw._force_close()
+
+
+async def _execute(cursor: Any, text: str) -> None:
+    """Execute a finished text, if the server takes it.
+
+    Raises:
+        ValueError: It is too long.
+    """
+    if len(text) >= PACKET - 1:  # before it goes the number of the command
+        await cursor.execute("SELECT @@max_allowed_packet")
+        (most,) = await cursor.fetchone()
+        if len(text) >= most:
+            raise ValueError(
+                f"a statement of {len(text):,} bytes, and the server takes {most:,}: raise its "
+                "max_allowed_packet"
+            )
+    await cursor.execute(text)
 
 
 def _is_open(raw: Any) -> bool:

@@ -32,7 +32,12 @@ _FIXES: dict[int, tuple[type[QueueError], str]] = {
     1046: (ConfigError, "no database is named: add it to the configuration"),
     1054: (SchemaError, f"a table of the queue is of another version: {_CREATE}"),
     1146: (SchemaError, f"a table of the queue is missing: {_CREATE}"),
+    1176: (
+        SchemaError,
+        "an index of the queue is missing: 'litestar queues check' says how to make it anew",
+    ),
     1203: (StoreUnavailable, "the user has no connections left: lower the size of pools"),
+    1227: (ConfigError, "grant the user of the queue what it needs"),
     1226: (StoreUnavailable, "the user has used up what the server allows"),
     1021: (StoreUnavailable, "the server's disk is full: make room"),
     1114: (StoreUnavailable, "the server's disk is full: make room"),

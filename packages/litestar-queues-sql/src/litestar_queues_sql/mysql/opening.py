@@ -104,7 +104,9 @@ async def _upgrade(database: MySQLDatabase, held: HeldConnection) -> None:
         await connection.fetch("SELECT GET_LOCK(?, ?)", (name, LOCK_SECONDS))
         try:
             await database.transact(connection, upgrade)
-        finally:
-            await connection.fetch("SELECT RELEASE_LOCK(?)", (name,))
+        except BaseException:
+            connection.discard()  # the lock goes with it, whether the server answers or not
+            raise
+        await connection.fetch("SELECT RELEASE_LOCK(?)", (name,))
 
     await database.attempt(held.lend, locked)

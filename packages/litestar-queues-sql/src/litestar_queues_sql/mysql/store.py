@@ -7,6 +7,8 @@ from collections.abc import Collection, Generator, Sequence
 from contextlib import contextmanager
 from functools import partial
 
+from litestar_queues_core.errors import ConfigError
+from litestar_queues_core.findings import Finding
 from litestar_queues_core.ids import LeaseId
 from litestar_queues_core.model import NewJob
 from litestar_queues_core.settlements import Enqueued, Exchange, Settlement, Wants
@@ -14,6 +16,7 @@ from litestar_queues_sql.enqueue import busy, enqueue
 from litestar_queues_sql.exchange import exchange
 from litestar_queues_sql.held import HeldConnection
 from litestar_queues_sql.keeper import ServerKeeper, keeper
+from litestar_queues_sql.mysql import checks
 from litestar_queues_sql.mysql.database import MySQLDatabase
 from litestar_queues_sql.mysql.errors import LockTimeout
 from litestar_queues_sql.mysql.transactions import MySQLTransactions
@@ -80,6 +83,15 @@ class MySQLStore(TransactionalStore, SqlStore):
         """Apply all settlements or none."""
         script = partial(exchange, lease, seq, settlements, wants, self._rotation)
         return await self._mysql.write_and_tell(self._exchanging.lend, script)
+
+    async def check(self) -> Sequence[Finding]:
+        """Look at the tables and the server."""
+        database = self._mysql
+        findings = await database.read(partial(checks.check, database.texts))
+        try:
+            return [*findings, *await database.read(checks.check_transactions)]
+        except ConfigError as error:
+            return [*findings, checks.unseen(error)]
 
     async def wait(self, topics: Collection[str], timeout: float) -> bool:
         """Rest until one of *topics* is raised (true) or *timeout* seconds are over (false)."""

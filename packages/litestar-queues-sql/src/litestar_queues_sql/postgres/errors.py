@@ -19,7 +19,15 @@ _CREATE = (
     "open the store once with create_schema=True as a role that may create tables, or run your "
     "migrations; if the tables are there, the role's search_path does not lead to them"
 )
-_FIXES = {
+FORGOTTEN = frozenset({"26000", "42P05"})
+"""A prepared statement is not where it was, or is where it was not."""
+FORGETS = (
+    "let the driver prepare none: driver_features={'pooler_mode': 'transaction'} of SQLSpec does "
+    "it, as do statement_cache_size=0 of asyncpg and prepare_threshold=None of psycopg; or let the "
+    "pooler keep them, as pgbouncer 1.21 does with max_prepared_statements"
+)
+_FIXES: dict[str, tuple[type[QueueError], str]] = {
+    **dict.fromkeys(FORGOTTEN, (StoreError, f"behind a pooler of transactions {FORGETS}")),
     "42501": (ConfigError, "grant the role of the queue what it needs on the queue's tables"),
     "42P01": (SchemaError, f"a table of the queue is missing: {_CREATE}"),
     "42703": (SchemaError, f"a table of the queue is of another version: {_CREATE}"),
@@ -66,13 +74,14 @@ def translated(error: BaseException, refusals: tuple[type[BaseException], ...] =
 
 
 def _translated(error: BaseException, refusals: tuple[type[BaseException], ...]) -> QueueError:
-    said = f"{type(error).__name__}: {error}"
     state = state_of(error)
     if state is None:
+        said = f"{type(error).__name__}: {error}"
         if isinstance(error, (*REFUSALS, *refusals)):
             return DataRefused(f"the database cannot hold a value: {said}")
         return StoreUnavailable(f"PostgreSQL cannot be reached or did not answer: {said}")
+    said = str(error).partition("\n")[0]  # drivers add hints of their own, and the statement
     if state == _LOCK:
-        return LockTimeout(f"PostgreSQL: {error}")
+        return LockTimeout(f"PostgreSQL: {said}")
     kind, fix = _FIXES.get(state) or _CLASSES.get(state[:2]) or (StoreError, "unforeseen")
-    return kind(f"PostgreSQL: {error} ({state}); {fix}")
+    return kind(f"PostgreSQL: {said} ({state}); {fix}")

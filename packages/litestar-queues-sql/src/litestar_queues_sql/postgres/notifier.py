@@ -13,7 +13,7 @@ from contextlib import suppress
 from uuid import uuid4
 
 from litestar_queues_sql.driver import Connection, Connections, ListeningConnection
-from litestar_queues_sql.held import farewell
+from litestar_queues_sql.held import CLOSING, farewell
 from litestar_queues_sql.signals import Signals
 
 logger: logging.Logger = logging.getLogger("litestar_queues.postgres")
@@ -26,6 +26,7 @@ ENDS_SECONDS = 30.0
 FIRST_PAUSE, LAST_PAUSE = 0.1, 5.0
 TELL = "SELECT pg_notify($1, payload) FROM unnest($2::text[]) AS told (payload)"
 DEADLINE = 10.0
+HEARING = 2.0
 
 
 class Notifier:
@@ -56,6 +57,8 @@ class Notifier:
         self._stirred = asyncio.Event()
         self._ends_until = 0.0
         self._asked_until = 0.0
+        self._trial = ""
+        self._trial_heard = asyncio.Event()
         self._connection: ListeningConnection | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -79,7 +82,8 @@ class Notifier:
             await self._task
         if self._connection is not None and not self._connection.closed:
             with suppress(Exception):
-                await self._tell(self._connection)
+                async with asyncio.timeout(CLOSING):
+                    await self._tell(self._connection)
             await farewell(self._connection)
 
     def raise_(self, topics: Collection[str]) -> None:
@@ -95,6 +99,16 @@ class Notifier:
         """Tell other processes at once, on any connection and from any thread."""
         told = list(payloads("keeper", topics))
         await connection.fetch(TELL, (self.channel, told))
+
+    async def hears(self, connection: Connection) -> bool:
+        """Return whether what is told on another connection is heard here, before long."""
+        self._trial = uuid4().hex
+        self._trial_heard.clear()
+        await connection.fetch(TELL, (self.channel, [self._trial]))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(HEARING):
+                await self._trial_heard.wait()
+        return self._trial_heard.is_set()
 
     def ask_for_ends(self) -> None:
         """Let other processes tell the ends of jobs, for a while."""
@@ -160,6 +174,8 @@ class Notifier:
             await connection.fetch(TELL, (self.channel, list(payloads(self._origin, pending))))
 
     def _told(self, payload: str) -> None:
+        if payload == self._trial:
+            self._trial_heard.set()
         origin, *topics = payload.split(" ")
         if origin == self._origin:
             return

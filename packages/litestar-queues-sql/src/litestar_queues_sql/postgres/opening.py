@@ -69,7 +69,8 @@ async def open_postgres(
         await database.read(verify)
     async with AsyncExitStack() as stack:
         if notify:
-            await notifier.start()
+            async with database.bounded():
+                await notifier.start()
             stack.push_async_callback(notifier.stop)
         logger.info("jobs are kept in the tables %s* of database %s", prefix, name)
         exchanging, enqueueing = HeldConnection(connections.open), HeldConnection(connections.open)

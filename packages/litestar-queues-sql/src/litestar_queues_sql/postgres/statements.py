@@ -23,7 +23,7 @@ BEGINNING = """
         FROM $lease WHERE id = :lease AND dead = 0 FOR SHARE
     ),
     turn AS MATERIALIZED (
-        SELECT num, worker, now_ms FROM holder CROSS JOIN clock
+        SELECT num, worker, now_ms, last_seq FROM holder CROSS JOIN clock
         WHERE last_seq IS NULL OR last_seq < :seq::bigint + :again::int
     )
 """
@@ -244,7 +244,7 @@ ENDING = """
     ),
     forgotten AS (
         DELETE FROM $answer AS answer USING turn
-        WHERE answer.lease = turn.num AND answer.seq < :seq AND $busy
+        WHERE answer.lease = turn.num AND answer.seq = turn.last_seq AND answer.seq < :seq AND $busy
     ),
     extended AS (
         UPDATE $lease AS lease SET expires_ms = clock.now_ms + holder.term_ms
@@ -253,6 +253,8 @@ ENDING = """
             >= CASE WHEN $busy THEN :extend_ms::bigint ELSE holder.term_ms / 3 END
     )
 """
+"""The last answer is found by its number: those before it are gone, but as long as anybody's
+transaction is open the index leads to them."""
 
 HEADER = """
     SELECT NULL::bigint, holder.last_seq::bigint, NULL::int, json_build_array(

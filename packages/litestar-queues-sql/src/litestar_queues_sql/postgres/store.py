@@ -8,15 +8,19 @@ from contextlib import contextmanager
 from functools import partial
 from typing import ClassVar
 
+from litestar_queues_core.findings import Finding
 from litestar_queues_core.ids import JobId, LeaseId
 from litestar_queues_core.model import NewJob
 from litestar_queues_core.settlements import Enqueued, Exchange, Settlement, Wants
 from litestar_queues_sql import browse
+from litestar_queues_sql.held import opened
 from litestar_queues_sql.keeper import ServerKeeper, keeper
+from litestar_queues_sql.postgres import checks
 from litestar_queues_sql.postgres.database import PostgresDatabase
 from litestar_queues_sql.postgres.enqueue import Enqueues
 from litestar_queues_sql.postgres.exchange import Exchanges, Request
 from litestar_queues_sql.postgres.notifier import Notifier
+from litestar_queues_sql.postgres.pooling import check_way
 from litestar_queues_sql.postgres.transactions import PostgresTransactions
 from litestar_queues_sql.signals import Signals
 from litestar_queues_sql.store import SqlStore
@@ -92,6 +96,17 @@ class PostgresStore(TransactionalStore, SqlStore):
             ended = await self._postgres.read(partial(browse.ended, ids))
             self._signals.raise_([f"job:{job_id}" for job_id in ended])
             self._notifier.ask_for_ends()
+
+    async def check(self) -> Sequence[Finding]:
+        """Look at the tables, the server, and the way to it."""
+        database, connections = self._postgres, self._postgres.connections
+        return [
+            *await database.read(partial(checks.check, database.texts)),
+            *await database.attempt(
+                partial(opened, connections.open),
+                partial(check_way, open_=connections.open, notifier=self._notifier),
+            ),
+        ]
 
     async def notify(self, topics: Collection[str]) -> None:
         """Raise *topics*, here and in other processes."""

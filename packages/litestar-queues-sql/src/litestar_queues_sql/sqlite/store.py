@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Collection, Generator
+from collections.abc import AsyncGenerator, Collection, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from litestar_queues_core.findings import Finding
 from litestar_queues_core.ids import LeaseId
 from litestar_queues_core.settlements import Maintenance, MaintenancePolicy, Renewal
 from litestar_queues_sql import leases
 from litestar_queues_sql.database import PREFIX
 from litestar_queues_sql.script import Factory, Raise, Script
 from litestar_queues_sql.sessions import Sessions
+from litestar_queues_sql.sqlite import checks
 from litestar_queues_sql.sqlite.connection import Connection
 from litestar_queues_sql.sqlite.database import SQLiteDatabase
 from litestar_queues_sql.sqlite.transactions import SQLiteTransactions
@@ -51,6 +54,21 @@ class SQLiteStore(SqlStore):
     async def notify(self, topics: Collection[str]) -> None:
         """Raise *topics*, here and in other processes."""
         await self._sqlite.write(partial(_raise, topics))
+
+    async def check(self) -> Sequence[Finding]:
+        """Look at the tables and the file."""
+        database = self._sqlite
+        return [
+            *await database.read(partial(checks.check, database.texts)),
+            *await asyncio.to_thread(self._check_file),
+        ]
+
+    def _check_file(self) -> Sequence[Finding]:
+        connection = self._sqlite.connect()
+        try:
+            return list(checks.check_file(connection.raw, self.path))
+        finally:
+            connection.close()
 
     async def maintain(self, policy: MaintenancePolicy) -> Maintenance:
         """Do a bounded piece of what there is to do."""

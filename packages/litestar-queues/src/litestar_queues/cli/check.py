@@ -6,7 +6,6 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 import click
 from litestar import Litestar
@@ -17,12 +16,13 @@ from litestar_queues.cli.opening import describe, opened
 from litestar_queues.cli.options import as_json
 from litestar_queues.cli.output import console, print_json, span
 from litestar_queues_core.choices import backend_of, executor_name
-from litestar_queues_core.errors import MissingAbilityError, UnknownTaskError
-from litestar_queues_core.exits import NOT_DONE
+from litestar_queues_core.errors import MissingAbilityError, StoreError, UnknownTaskError
+from litestar_queues_core.exits import NOT_DONE, exit_code
+from litestar_queues_core.findings import Finding
 from litestar_queues_core.immediate import IMMEDIATE
 from litestar_queues_core.lanes import LOCAL, executor_of
 from litestar_queues_core.model import WAITING, Job, Status
-from litestar_queues_core.protocols import SupportsBrowse, SupportsSchedules
+from litestar_queues_core.protocols import SupportsBrowse, SupportsCheck, SupportsSchedules
 from litestar_queues_core.service import QueueService
 from litestar_queues_core.settlements import JobQuery, LeaseView, QueueCounts
 
@@ -33,48 +33,41 @@ CLOCKS = 5.0
 MARKS = {"ok": "[green]ok     [/]", "warning": "[yellow]warning[/]", "problem": "[red]problem[/]"}
 
 
-class Finding(NamedTuple):
-    """What one check has found.
-
-    Attributes:
-        level: ``ok``, ``warning`` or ``problem``.
-        about: What was looked at.
-        message: What was found, and for a problem what to do.
-    """
-
-    level: str
-    about: str
-    message: str
-
-
 @click.command(cls=RichCommand)
 @as_json
 def check(app: Litestar, as_json: bool) -> None:
     """Look for what keeps jobs from being run: the store, the workers, the code.
 
-    Exits with 1 if there is a problem; a warning is none.
+    Exits with 1 if there is a problem; a warning is none.  With 3 if the store cannot be used.
     """
-    findings = run(_findings(app))
+    findings, code = run(_findings(app))
     if as_json:
         print_json([finding._asdict() for finding in findings])
     else:
         for finding in findings:
             console().print(f"{MARKS[finding.level]} {finding.about}: ", end="")
-            console().print(finding.message, markup=False)
-    if any(finding.level == "problem" for finding in findings):
-        sys.exit(NOT_DONE)
+            console().print(str(finding), markup=False)
+    if code:
+        sys.exit(code)
 
 
-async def _findings(app: Litestar) -> list[Finding]:
+async def _findings(app: Litestar) -> tuple[list[Finding], int]:
+    """Return what was found, and the exit code."""
     try:
-        return await _check(app)
+        findings = await _check(app)
     except MissingAbilityError as error:
-        return [Finding("problem", "abilities", str(error))]
+        return [Finding("problem", "abilities", str(error))], NOT_DONE
+    except StoreError as error:
+        return [Finding("problem", "store", str(error))], exit_code(error)
+    bad = any(finding.level == "problem" for finding in findings)
+    return findings, NOT_DONE if bad else 0
 
 
 async def _check(app: Litestar) -> list[Finding]:
     async with opened(app) as service:
         findings = [Finding("ok", "store", f"{describe(backend_of(service.config))} is open")]
+        if isinstance(service.store, SupportsCheck):
+            findings += await service.store.check()
         findings += _schedules(service)
         if not isinstance(service.store, SupportsBrowse):
             lacking = f"{type(service.store).__name__} cannot be looked through"
@@ -128,13 +121,16 @@ def _workers(counts: QueueCounts) -> Iterator[Finding]:
         yield Finding("ok", "workers", f"{len(alive)} alive, with {held} jobs")
     elif pending:
         fix = "run 'litestar queues worker', or serve the application with placement='app'"
-        yield Finding("problem", "workers", f"none is alive, and {pending:,} jobs wait; {fix}")
+        yield Finding("problem", "workers", f"none is alive, and {pending:,} jobs wait", fix)
     else:
         yield Finding("warning", "workers", "none is alive")
     if counts.oldest_pending_ms is not None:
         waited = (counts.now_ms - counts.oldest_pending_ms) / 1000
-        level = "warning" if waited > SLOW else "ok"
-        yield Finding(level, "backlog", f"the oldest pending job has waited for {span(waited)}")
+        yield Finding(
+            "warning" if waited > SLOW else "ok",
+            "backlog",
+            f"the oldest pending job has waited for {span(waited)}",
+        )
 
 
 def _alive(counts: QueueCounts) -> list[LeaseView]:
@@ -148,10 +144,8 @@ def _executors(service: QueueService, jobs: Sequence[Job]) -> Iterator[Finding]:
     for executor, number in Counter(executor_of(job.lane) for job in jobs).items():
         if executor not in here:
             fix = "add it to QueueConfig.execution_backends"
-            message = (
-                f"{number:,} jobs wait for {executor!r}, which no worker of this code has; {fix}"
-            )
-            yield Finding("problem", "execution backends", message)
+            message = f"{number:,} jobs wait for {executor!r}, which no worker of this code has"
+            yield Finding("problem", "execution backends", message, fix)
 
 
 def _queues(
@@ -162,14 +156,15 @@ def _queues(
     if not all(taken):
         return
     named = {queue for queues in taken for queue in queues}
-    level, lacking = (
-        ("problem", "which no live worker takes; start one with --queue")
-        if alive
-        else ("warning", "which WorkerConfig.queues does not name")
-    )
     for queue, number in Counter(job.queue for job in jobs).items():
-        if queue not in named:
-            yield Finding(level, "queues", f"{number:,} jobs wait in {queue!r}, {lacking}")
+        if queue in named:
+            continue
+        wait = f"{number:,} jobs wait in {queue!r}"
+        if alive:
+            fix = "start one with --queue"
+            yield Finding("problem", "queues", f"{wait}, which no live worker takes", fix)
+        else:
+            yield Finding("warning", "queues", f"{wait}, which WorkerConfig.queues does not name")
 
 
 def _tasks(service: QueueService, jobs: Sequence[Job]) -> Iterator[Finding]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from itertools import chain, islice
-from time import monotonic
 
 from litestar_queues_core.ids import LeaseId
 from litestar_queues_core.lifecycle import rescue_failure, rescued_lane, rescued_status
 from litestar_queues_core.model import Status
+from litestar_queues_core.pieces import Pieces
 from litestar_queues_core.settlements import Maintenance, MaintenancePolicy, Moved
 from litestar_queues_core.stores.memory.jobs import Jobs
 from litestar_queues_core.stores.memory.rows import Lease, Row
@@ -20,7 +19,7 @@ REMEMBERED_MS = 86_400_000
 class Upkeep:
     """One call of ``maintain``."""
 
-    __slots__ = ("_jobs", "_leases", "_more", "_moved", "_now_ms", "_policy", "_pruned")
+    __slots__ = ("_jobs", "_leases", "_moved", "_now_ms", "_policy", "_pruned")
 
     def __init__(
         self, jobs: Jobs, leases: dict[LeaseId, Lease], policy: MaintenancePolicy, now_ms: int
@@ -31,41 +30,40 @@ class Upkeep:
         self._now_ms = now_ms
         self._moved: list[Moved] = []
         self._pruned = 0
-        self._more = False
 
     def run(self) -> Maintenance:
-        """Do each step, as long as there is time."""
-        started = monotonic()
-        for step in (self._promote, self._rescue, self._expire, self._prune, self._free_keys):
-            if monotonic() - started > self._policy.seconds:
-                self._more = True
-                break
-            step()
+        """Do some of each duty."""
+        if self._policy.rescue:
+            self._bury()
+        pieces = Pieces(self._policy)
+        for duty in (self._promote, self._rescue, self._expire, self._prune, self._free_keys):
+            for size in pieces.of_duty():
+                if duty(size) < size:
+                    break
         return Maintenance(
             moved=self._moved,
             pruned=self._pruned,
-            more=self._more,
+            more=pieces.more,
             next_due_ms=self._jobs.waiting.next_due_ms,
             now_ms=self._now_ms,
         )
 
-    def _promote(self) -> None:
-        rows = self._jobs.promote(self._now_ms, self._policy.limit)
-        self._count(rows)
+    def _promote(self, limit: int) -> int:
+        rows = self._jobs.promote(self._now_ms, limit)
         self._moved += [_moved(row, Status.SCHEDULED) for row in rows]
+        return len(rows)
 
-    def _rescue(self) -> None:
+    def _rescue(self, limit: int) -> int:
         if not self._policy.rescue:
-            return
-        self._bury()
+            return 0
         lost = chain.from_iterable(
             lease.held.values() for lease in self._leases.values() if lease.dead
         )
-        rows = list(islice(lost, self._policy.limit))
-        self._count(rows)
+        rows = list(islice(lost, limit))
         for row in rows:
             self._rescue_one(row)
             self._moved.append(_moved(row, Status.RUNNING))
+        return len(rows)
 
     def _bury(self) -> None:
         """Mark dead the leases whose time has run out; forget those long dead."""
@@ -88,28 +86,23 @@ class Upkeep:
         else:
             self._jobs.wait(row, row.due_ms, rescued_lane(row.lane), self._now_ms)
 
-    def _expire(self) -> None:
-        expiring = self._jobs.waiting.expiring
-        names = expiring.pop_due(self._now_ms, self._policy.limit)
-        self._count(names)
+    def _expire(self, limit: int) -> int:
+        names = self._jobs.waiting.expiring.pop_due(self._now_ms, limit)
         for name in names:
             row = self._jobs.rows[name]
             old = row.status
             self._jobs.waiting.remove(row)
             self._jobs.finish(row, Status.EXPIRED, self._now_ms)
             self._moved.append(_moved(row, old))
+        return len(names)
 
-    def _prune(self) -> None:
-        rows = self._jobs.prune(self._policy.retention, self._now_ms, self._policy.limit)
-        self._count(rows)
-        self._pruned = len(rows)
+    def _prune(self, limit: int) -> int:
+        rows = self._jobs.prune(self._policy.retention, self._now_ms, limit)
+        self._pruned += len(rows)
+        return len(rows)
 
-    def _free_keys(self) -> None:
-        self._count(self._jobs.keys.free_due(self._now_ms, self._policy.limit))
-
-    def _count(self, done: Collection[object]) -> None:
-        """Take a step that has reached its limit as a sign that there is more to do."""
-        self._more = self._more or len(done) >= self._policy.limit
+    def _free_keys(self, limit: int) -> int:
+        return len(self._jobs.keys.free_due(self._now_ms, limit))
 
 
 def _moved(row: Row, old: Status) -> Moved:

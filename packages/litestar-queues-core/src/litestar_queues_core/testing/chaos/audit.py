@@ -42,6 +42,7 @@ class Figures:
         overlaps_dead_seconds: How long the longest of these lasted.
         overlaps: Runs of one job, or of one key, that began while code of a live lease ran.
         taken_from_healthy: Jobs that were taken from a process with which nothing was wrong.
+        unstopped: Processes that had to be killed, since they did not stop when told to.
         broken: Each broken promise by its name, and what broke it.
     """
 
@@ -62,6 +63,7 @@ class Figures:
     overlaps_dead_seconds: float = 0.0
     overlaps: int = 0
     taken_from_healthy: int = 0
+    unstopped: int = 0
     broken: list[str] = field(default_factory=list[str])
 
 
@@ -76,6 +78,7 @@ PROMISES = {
     "unexplained": "a job is run again for a reason",
     "overlaps": "while a lease lives, nobody else runs its jobs",
     "taken_from_healthy": "no healthy job is taken away",
+    "unstopped": "who is told to stop does so",
 }
 
 
@@ -112,6 +115,9 @@ class Audit:
             else:
                 self._look(record)
         self._look_at_keys()
+        for pid, death in self._evidence.deaths.items():
+            if death.late:
+                self._object("unstopped", f"{death.late}, process {pid}; its log says at what")
         if self._ledger is not None:
             for what in disagreements(self._ledger, self._records):
                 self._object("ledger", what)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from gc import get_referents
 from pathlib import Path
+from types import AsyncGeneratorType, CoroutineType, FrameType
+from typing import Any
 
 from litestar_queues_core.errors import QueueError
 from litestar_queues_core.exits import exit_code
@@ -18,6 +22,8 @@ from litestar_queues_core.testing.chaos.targets import ChaosTarget
 from litestar_queues_core.testing.chaos.work import notes_of
 
 LIFELINE = "LITESTAR_QUEUES_CHAOS_FD"
+TELL = signal.SIGUSR2
+"""Lets a process write into its log what each of its tasks waits for."""
 
 Part = Callable[[Settings, ChaosTarget, Notebook], Awaitable[None]]
 
@@ -36,6 +42,7 @@ def play(part: Part) -> int:
     notebook = Notebook(notes_of(workspace))
 
     async def main() -> None:
+        asyncio.get_running_loop().add_signal_handler(TELL, _tell)
         await part(settings, target, notebook)
 
     try:
@@ -44,3 +51,28 @@ def play(part: Part) -> int:
         sys.stderr.write(f"error: {type(error).__name__}: {error}\n")
         return exit_code(error)
     return 0
+
+
+def _tell() -> None:
+    for task in asyncio.all_tasks():
+        sys.stderr.write(f"{task!r}\n")
+        for frame in _waits(task.get_coro()):
+            code = frame.f_code
+            sys.stderr.write(f"    in {code.co_name}, {code.co_filename}:{frame.f_lineno}\n")
+    sys.stderr.flush()
+
+
+def _waits(coroutine: Any) -> Iterator[FrameType]:
+    """Give the frames in which a task waits, from the outermost."""
+    awaited = coroutine
+    while awaited is not None:
+        if isinstance(awaited, AsyncGeneratorType):
+            frame, inner = awaited.ag_frame, awaited.ag_await
+        elif isinstance(awaited, CoroutineType):
+            frame, inner = awaited.cr_frame, awaited.cr_await
+        else:  # a step of an asynchronous generator, or what nobody looks into
+            steps = (AsyncGeneratorType,)
+            frame, inner = None, next((x for x in get_referents(awaited) if type(x) in steps), None)
+        if frame is not None:
+            yield frame
+        awaited = inner

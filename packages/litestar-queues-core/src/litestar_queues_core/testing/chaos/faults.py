@@ -36,6 +36,7 @@ FAULTS = {
 NETWORK = ("delay", "cut", "hole", "drop")
 STORAGE = "storage"
 LATENCIES = (0.001, 0.05, 0.5)
+KILLS_WORKERS = 0.75
 SPACING = 0.6
 """Leases between two faults, on average."""
 
@@ -156,8 +157,14 @@ class Faults:
         return self._turns.get(STORAGE if fault in ("server", "disk") else fault, nullcontext())
 
     async def _kill(self, size: float) -> int | None:
-        """Kill a worker, or sometimes a producer; one that is stopped dies as well."""
-        seats = [*self._fleet.seats("worker" if size < 0.75 else "producer")]
+        """Kill a worker, or sometimes a producer; one that is stopped dies as well.
+
+        A worker that only starts is spared: on a slow machine none would ever get to work.
+        """
+        if size < KILLS_WORKERS:
+            seats = [seat for seat in self._fleet.seats("worker") if seat.pid in self.ready]
+        else:
+            seats = [*self._fleet.seats("producer")]
         if not seats:
             return None
         seat = self._rng.choice(seats)

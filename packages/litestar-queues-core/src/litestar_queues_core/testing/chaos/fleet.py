@@ -15,10 +15,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from litestar_queues_core.loop import rest_until
-from litestar_queues_core.testing.chaos.child import LIFELINE
+from litestar_queues_core.testing.chaos.child import LIFELINE, TELL
 
 MODULES = __package__ or ""
 STOP_SECONDS = 45.0
+TELL_SECONDS = 1.0
 
 
 @dataclass(slots=True)
@@ -29,11 +30,13 @@ class Death:
         moment: When, by the monotonic clock.
         code: Its exit code; a signal that ended it is negative.
         wanted: Whether it was killed or told to stop by the run.
+        late: What it was, if it was told to stop and had to be killed in the end.
     """
 
     moment: float
     code: int
     wanted: bool
+    late: str = ""
 
 
 @dataclass(slots=True, eq=False)
@@ -44,6 +47,7 @@ class Seat:
         role: ``worker`` or ``producer``.
         process: The one that runs now.
         expected: Whether the run has ended it on purpose.
+        closing: Whether it is to stop, and to be replaced no more.
     """
 
     role: str
@@ -106,9 +110,12 @@ class Fleet:
                 seat.send(signal.SIGCONT)
                 seat.send(signal.SIGTERM)
         await asyncio.wait(tasks, timeout=STOP_SECONDS)
+        late = [*self.seats(role)]
+        for seat in late:
+            seat.send(TELL)
+        await asyncio.wait(tasks, timeout=TELL_SECONDS if late else 0.0)
         for task in tasks:
-            if not task.done():
-                task.cancel()
+            task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def check(self) -> None:
@@ -127,15 +134,16 @@ class Fleet:
         while not seat.closing.is_set():
             lifeline, held = os.pipe()  # each its own: the kernel knows one owner of each
             try:
-                process = await self._spawn(seat, lifeline)
-                code = await _ended(process)
+                await self._spawn(seat, lifeline)
+                if seat.closing.is_set():  # told before it was there
+                    seat.send(signal.SIGTERM)
+                await self._see_it_end(seat)
             finally:
                 os.close(lifeline)
                 os.close(held)
-            self.deaths[process.pid] = Death(time.monotonic(), code, seat.expected)
             await rest_until(seat.closing, seat.rng.uniform(0.1, 1.0))
 
-    async def _spawn(self, seat: Seat, lifeline: int) -> Process:
+    async def _spawn(self, seat: Seat, lifeline: int) -> None:
         with (self._workspace / "logs" / f"{seat.name}.log").open("ab") as log:
             seat.expected = False
             seat.process = await asyncio.create_subprocess_exec(
@@ -148,15 +156,19 @@ class Fleet:
                 pass_fds=(lifeline,),
                 env={**os.environ, LIFELINE: str(lifeline)},
             )
-        return seat.process
 
-
-async def _ended(process: Process) -> int:
-    """Wait for the end of a process; if that is cancelled, kill it first."""
-    try:
-        return await process.wait()
-    except asyncio.CancelledError:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        await process.wait()
-        raise
+    async def _see_it_end(self, seat: Seat) -> None:
+        """Wait for the end of a process; if that is cancelled, kill it first."""
+        process, late = seat.process, ""
+        assert process is not None
+        try:
+            await process.wait()
+        except asyncio.CancelledError:
+            late = seat.name if seat.closing.is_set() else ""
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            await process.wait()
+            raise
+        finally:
+            code = process.returncode or 0
+            self.deaths[process.pid] = Death(time.monotonic(), code, seat.expected, late)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Generator
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from typing import Self
 
@@ -20,6 +20,8 @@ class Proxy:
 
     Attributes:
         latency: Seconds by which each piece is delayed, in each direction.
+        meddle: Called with each piece before it is passed on: whether it is an answer.  What it
+            raises, an ``OSError``, resets the connection, and the piece is lost.
         address: Host and port at which clients connect, while the proxy is open.
         connections: How many connections are open.
     """
@@ -28,6 +30,7 @@ class Proxy:
 
     def __init__(self, host: str, port: int) -> None:
         self.latency = 0.0
+        self.meddle: Callable[[bool], Awaitable[None]] | None = None
         self._server_at = (host, port)
         self._links: dict[asyncio.Task[None], _Link] = {}
         self._holes = self._droppings = 0
@@ -104,6 +107,8 @@ class Proxy:
                 await asyncio.sleep(self.latency)
             if link.silent:
                 continue
+            if self.meddle is not None:
+                await self.meddle(answers)
             if answers and self._droppings:
                 raise ConnectionResetError
             sink.writer.write(data)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from litestar_queues_core.testing.conformance.backend import BackendConformance
 from litestar_queues_core.testing.conformance.browsing import Browsing
 from litestar_queues_core.testing.conformance.cancelling import Cancelling
+from litestar_queues_core.testing.conformance.checking import Checking
 from litestar_queues_core.testing.conformance.claiming import Claiming
 from litestar_queues_core.testing.conformance.enqueueing import Enqueueing
 from litestar_queues_core.testing.conformance.events import EventLog
@@ -32,6 +33,7 @@ class StoreConformance(
     Browsing,
     Signals,
     EventLog,
+    Checking,
 ):
     """The contract of :class:`~litestar_queues_core.protocols.Store` and of its abilities.
 

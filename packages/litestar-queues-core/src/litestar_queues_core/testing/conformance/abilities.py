@@ -7,6 +7,7 @@ from unittest import SkipTest
 from litestar_queues_core.protocols import (
     Store,
     SupportsBrowse,
+    SupportsCheck,
     SupportsEventLog,
     SupportsKeys,
     SupportsSignals,
@@ -22,6 +23,13 @@ def with_browse(store: Store) -> SupportsBrowse:
     """Return *store* as one that can be looked through."""
     if not isinstance(store, SupportsBrowse):
         raise lacks(store, "SupportsBrowse")
+    return store
+
+
+def with_check(store: Store) -> SupportsCheck:
+    """Return *store* as one that looks for what is wrong."""
+    if not isinstance(store, SupportsCheck):
+        raise lacks(store, "SupportsCheck")
     return store
 
 

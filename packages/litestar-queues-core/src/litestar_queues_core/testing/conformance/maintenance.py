@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 from litestar_queues_core.model import Job, Retention, Status
@@ -22,6 +23,7 @@ from litestar_queues_core.testing.conformance.steps import (
 from litestar_queues_core.testing.jobs import make_job, make_jobs, settled
 
 NOTHING_KEPT = MaintenancePolicy(retention=Retention(completed=0, failed=0, max_finished=0))
+NO_TIME = replace(NOTHING_KEPT, seconds=0.0)
 
 
 async def finished_jobs(store: Store, count: int, kind: Kind = Kind.COMPLETE) -> list[Job]:
@@ -99,6 +101,34 @@ class Maintaining:
         await store.enqueue([make_job(due_ms=now + 2 * HOUR), make_job(due_ms=now + HOUR)])
 
         assert (await store.maintain(MaintenancePolicy())).next_due_ms == now + HOUR
+
+    async def test_without_time_some_of_all_there_is_to_do_is_done(self, store: Store) -> None:
+        """So that nothing waits for ever behind something else, however slow the store is."""
+        old = await finished_jobs(store, 2)
+        claimer = await Claimer(store).open(seconds=60)
+        held = await running_job(store, claimer)
+        due, late = make_job(delay_ms=MINUTE), make_job(expires_in_ms=MINUTE)
+        await store.enqueue([due, late])
+        shift_clock(store, timedelta(minutes=2))
+
+        done = await store.maintain(NO_TIME)
+
+        assert {one.id: (one.old, one.new) for one in done.moved} == {
+            held.id: (Status.RUNNING, Status.PENDING),
+            due.id: (Status.SCHEDULED, Status.PENDING),
+            late.id: (Status.PENDING, Status.EXPIRED),
+        }
+        assert done.pruned == 2
+        assert await known(store, old) == [False, False]
+
+    async def test_without_time_all_is_done_in_the_end(self, store: Store) -> None:
+        jobs = make_jobs(300, delay_ms=SECOND)
+        await store.enqueue(jobs)
+        shift_clock(store, timedelta(seconds=2))
+
+        moved = await upkeep(store, NO_TIME)
+
+        assert sorted(one.id for one in moved) == sorted(job.id for job in jobs)
 
     async def test_concurrent_maintenance_moves_each_job_once(self, store: Store) -> None:
         jobs = make_jobs(30, delay_ms=SECOND) + make_jobs(30, expires_in_ms=SECOND)
