@@ -16,19 +16,24 @@ from tests.databases.mariadb import MariaServer
 from tests.databases.postgres import Database, PostgresServer
 from tests.databases.program import HOST
 from tests.databases.reaching import AnyDatabase, through
-from tests.databases.ways import POSTGRES, Way
+from tests.databases.ways import MARIADB, POSTGRES, Way
 
 from litestar_queues_core.asking import Enqueuer, insist
+from litestar_queues_core.errors import StoreUnavailable
 from litestar_queues_core.model import Job, Status
-from litestar_queues_core.protocols import BackendConfig
+from litestar_queues_core.protocols import BackendConfig, SupportsSignals
 from litestar_queues_core.settlements import Kind, MaintenancePolicy, Settlement, Wants
 from litestar_queues_core.testing import Claimer, make_job, make_jobs, settled, shift_clock
 from litestar_queues_core.testing.chaos import Proxy
+from litestar_queues_sql import server
 
 pytestmark = pytest.mark.timeout(120)
 
 MOST = 80
 POLICY = MaintenancePolicy()
+
+POOLED = [way for way in (*POSTGRES, *MARIADB) if way.driver != "psycopg-sync"]
+"""Whose pools the store borrows from."""
 
 T = TypeVar("T")
 AnyServer = PostgresServer | MariaServer
@@ -346,3 +351,42 @@ async def test_a_transaction_that_is_left_idle_holds_nobody_up(
         later = await store.maintain(POLICY)
         assert {one.id for one in later.moved} == {held.id}
         assert (await store.get([job.id]))[0].status is Status.PENDING
+
+
+@pytest.mark.parametrize("way", POSTGRES, ids=str, indirect=True)
+async def test_a_listener_that_is_ended_is_replaced_and_wakes_all(
+    backend: BackendConfig, reached: Database
+) -> None:
+    def listeners() -> set[int]:
+        return {pid for pid, _, query in reached.connections() if query.startswith("LISTEN")}
+
+    async with backend.open() as store:
+        assert isinstance(store, SupportsSignals)
+        rest = asyncio.create_task(store.wait({"lane:mail"}, 30.0))
+        await asyncio.sleep(0)
+        (pid,) = listeners()
+        await asyncio.to_thread(reached.end, pid)
+
+        assert await rest
+        (again,) = listeners()
+        assert again != pid
+
+
+@pytest.mark.parametrize("way", POOLED, ids=str, indirect=True)
+async def test_while_the_pool_is_exhausted_jobs_come_and_go(
+    way: Way, reached: AnyDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with way.small_pool(reached.url) as (backend, borrow), backend.open() as store:
+        claimer = await Claimer(store).open()
+        async with borrow():
+            await store.enqueue([make_job()])
+            job = await claimer.claim_one()
+            assert not (await claimer.settle(job, Kind.COMPLETE)).rejected
+            monkeypatch.setattr(server, "DEADLINE", 0.5)
+            with pytest.raises(StoreUnavailable, match="pool may be exhausted"):
+                await store.get([job.id])
+        monkeypatch.undo()
+
+        (found,) = await store.get([job.id])
+        assert found is not None
+        assert found.status is Status.COMPLETED

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import functools
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias
 
 from litestar_queues_core.protocols import BackendConfig
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+
+
+Borrow: TypeAlias = Callable[[], AbstractAsyncContextManager[Any]]
 
 
 class At(NamedTuple):
@@ -52,6 +55,10 @@ class Way(ABC):
         """
 
     @abstractmethod
+    def small_pool(self, url: str) -> AbstractAsyncContextManager[tuple[BackendConfig, Borrow]]:
+        """Give a store on a pool of the application with one connection, and what borrows it."""
+
+    @abstractmethod
     async def execute(self, session: Any, statement: str, **values: object) -> None:
         """Execute a statement with ``:named`` values in a session."""
 
@@ -68,9 +75,12 @@ class Spec(Way):
         return (POSTGRES | MARIADB)[self.driver](At(url))
 
     def backend(self, url: str, **settings: Any) -> BackendConfig:
+        return self._backend(self.config(url), **settings)
+
+    def _backend(self, config: Any, **settings: Any) -> BackendConfig:
         from litestar_queues_sqlspec import SQLSpecBackendConfig
 
-        return SQLSpecBackendConfig(config=self.config(url), **settings)
+        return SQLSpecBackendConfig(config=config, **settings)
 
     @asynccontextmanager
     async def transaction(self, url: str) -> AsyncGenerator[Any]:
@@ -98,6 +108,17 @@ class Spec(Way):
         from litestar_queues_sqlspec.mysql import MySQLConnections
 
         return MySQLConnections(config, self.driver)
+
+    @asynccontextmanager
+    async def small_pool(self, url: str) -> AsyncGenerator[tuple[BackendConfig, Borrow]]:
+        config = self.config(url)
+        names = ("min_size", "max_size") if url.startswith("postgres") else ("minsize", "maxsize")
+        config.connection_config.update(dict.fromkeys(names, 1))
+        await config.provide_pool()
+        try:
+            yield self._backend(config, create_schema=True), config.provide_connection
+        finally:
+            await config.close_pool()
 
     async def execute(self, session: Any, statement: str, **values: object) -> None:
         await session.execute(statement, **values)
@@ -159,6 +180,23 @@ class Alchemy(Way):
             await session.commit()
         finally:
             await session.invalidate()
+
+    @asynccontextmanager
+    async def small_pool(self, url: str) -> AsyncGenerator[tuple[BackendConfig, Borrow]]:
+        from advanced_alchemy.config import EngineConfig, SQLAlchemyAsyncConfig
+
+        from litestar_queues_advanced_alchemy import AdvancedAlchemyBackendConfig
+
+        config = SQLAlchemyAsyncConfig(
+            connection_string=self._url(url),
+            engine_config=EngineConfig(pool_size=1, max_overflow=0),
+        )
+        engine = config.get_engine()
+        try:
+            backend = AdvancedAlchemyBackendConfig(config=config, create_schema=True)
+            yield backend, engine.connect
+        finally:
+            await engine.dispose()
 
     async def execute(self, session: Any, statement: str, **values: object) -> None:
         from sqlalchemy import text
