@@ -162,7 +162,7 @@ def core_alone(session: nox.Session) -> None:
 def adapters_alone(session: nox.Session, adapter: str) -> None:
     """The wheels of a store on Redis or Valkey, without Litestar, run tasks on a server."""
     ours = [f"litestar-queues-{part}" for part in ("core", "resp", adapter)]
-    session.install("--constraint", str(PINS), *build(session, *ours))
+    session.install("--constraint", str(PINS), *build(session, *ours), "psutil")  # for the server
     arguments = [adapter, server_program(session, adapter)]
     session.run("python", "-E", "-s", "-m", "tests.adapters_alone", *arguments)
 

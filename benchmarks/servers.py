@@ -1,19 +1,20 @@
-"""A private Redis or Valkey server for the time of a measurement."""
+"""A private Redis or Valkey server for the time of a measurement; those of the tests."""
 
 from __future__ import annotations
 
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+sys.path.append(str(Path(__file__).parents[1]))
+
+from tests.resp.servers import Server
+
 WHERE = "redis-server or valkey-server on the path; name a program"
-SETTINGS = ("--bind", "127.0.0.1", "--save", "", "--appendonly", "yes", "--appendfsync", "everysec")
 
 
 def program(given: str | None) -> str:
@@ -34,33 +35,9 @@ def version(binary: str) -> str:
 @contextmanager
 def server(binary: str) -> Iterator[str]:
     """Run an empty server with an append-only file, synced each second; give its URL."""
-    with tempfile.TemporaryDirectory() as directory:
-        port = _free_port()
-        command = [binary, "--port", str(port), "--dir", directory, *SETTINGS]
-        with Path(directory, "log").open("wb") as log:
-            process = subprocess.Popen(command, stdout=log, stderr=log)
-        try:
-            _wait_until_ready(process, port)
-            yield f"redis://127.0.0.1:{port}/0"
-        finally:
-            process.terminate()
-            process.wait(timeout=30)
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
-
-
-def _wait_until_ready(process: subprocess.Popen[bytes], port: int, seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
-    while process.poll() is None and time.monotonic() < deadline:
-        try:
-            with socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
-                connection.sendall(b"PING\r\n")
-                if connection.recv(64).startswith(b"+PONG"):
-                    return
-        except ConnectionError:
-            pass  # it does not listen yet
-        time.sleep(0.01)
-    raise RuntimeError(f"the server does not answer on port {port}")
+    each_second = ("--appendfsync", "everysec")
+    with (
+        tempfile.TemporaryDirectory(prefix="lq-") as place,
+        Server(Path(binary), Path(place, "server"), *each_second) as running,
+    ):
+        yield running.url

@@ -4,52 +4,34 @@ from __future__ import annotations
 
 import functools
 import os
-import random
 import re
 import shutil
-import signal
 import socket
 import subprocess
-import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
-HOST = "127.0.0.1"
-PORTS = range(12_000, 22_000)  # no client gets one by chance, nor one that is 10,000 higher
-PATIENCE = 20.0
+from tests.databases.program import HOST, PATIENCE, Program, ServerError, until
+
 DURABLE = ("--appendonly", "yes", "--appendfsync", "always", "--save", "")
-GUARDED = 'exec 3<&0; (read _ <&3; kill -9 0) & exec 3<&-; exec "$@" </dev/null'
-"""Runs a program in the shell's place; kills its process group once standard input ends."""
-
-T = TypeVar("T")
 
 
-class ServerError(Exception):
-    """The server answered with an error, or does not run."""
-
-
-class Server:
+class Server(Program):
     """A server process of our own: ``with Server(binary, directory) as server``.
-
-    It does not outlive the process that started it, however that one ends.
 
     Args:
         binary: The program.
-        directory: For its data and log; made if there is none.  Its path should be short: the
-            one of a Unix socket may have a hundred characters.
+        directory: See :class:`Program`.
         options: More of its options, which win.
     """
 
+    refuses_root = False
+
     def __init__(self, binary: Path, directory: Path, *options: str) -> None:
-        self.directory = directory
-        self.port = 0
+        super().__init__(directory, *options)
         self._binary = binary
-        self._options = options
-        self._process: subprocess.Popen[bytes] | None = None
-        directory.mkdir(parents=True, exist_ok=True)
 
     @property
     def socket(self) -> Path:
@@ -60,38 +42,17 @@ class Server:
     def url(self) -> str:
         return f"redis://{HOST}:{self.port}/0"
 
-    def __enter__(self) -> Self:
-        self.start()
-        return self
+    def command(self) -> list[str]:
+        settings = {"port": self.port, "bind": HOST, "dir": self.directory, "unixsocket": "socket"}
+        named = [word for name, value in settings.items() for word in (f"--{name}", str(value))]
+        return [str(self._binary), *named, *DURABLE]
 
-    def __exit__(self, *exc: object) -> None:
-        self.stop()
-
-    def start(self, *, port: int = 0) -> None:
-        """Start it, and return once it answers; on a free port unless one is named."""
-        end = time.monotonic() + PATIENCE
-        while True:
-            self.port = port or free_port()
-            self._launch()
-            try:
-                return self._wait_until_it_answers(end)
-            except BaseException as error:
-                self.kill()
-                if not isinstance(error, PortTaken) or time.monotonic() > end:
-                    raise
-
-    def restart(self, *options: str) -> None:
-        """Start it again after its end: at the same port, with the same data."""
-        self._options += options
-        self.start(port=self.port)
-
-    def stop(self) -> None:
-        """Stop it in an orderly way and wait for its end; harmless if it is down."""
-        self._end(signal.SIGTERM)
-
-    def kill(self) -> None:
-        """End it by SIGKILL, and wait for its end."""
-        self._end(signal.SIGKILL)
+    def answers(self) -> bool:
+        try:
+            self.ask("PING")
+            return self.info("server")["process_id"] == str(self.pid)
+        except (OSError, ServerError):  # nobody listens yet, or it loads
+            return False
 
     def ask(self, *words: object) -> Any:
         """Send one command and return the answer; a blocking call with a connection of its own.
@@ -109,57 +70,6 @@ class Server:
         """Return what INFO says."""
         lines: list[str] = self.ask("INFO", section).splitlines()
         return dict(line.split(":", 1) for line in lines if ":" in line)
-
-    def log(self) -> str:
-        """Return the end of its log."""
-        return (self.directory / "log").read_text(errors="replace")[-2000:]
-
-    def command(self) -> list[str]:
-        """Return the command line."""
-        settings = {"port": self.port, "bind": HOST, "dir": self.directory, "unixsocket": "socket"}
-        named = [word for name, value in settings.items() for word in (f"--{name}", str(value))]
-        return [str(self._binary), *named, *DURABLE, *self._options]
-
-    def _launch(self) -> None:
-        with (self.directory / "log").open("wb") as log:
-            self._process = subprocess.Popen(
-                ["/bin/sh", "-c", GUARDED, "sh", *self.command()],
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=log,
-                cwd=self.directory,
-                process_group=0,
-            )
-
-    def _wait_until_it_answers(self, end: float) -> None:
-        assert self._process is not None
-        while time.monotonic() < end:
-            if self._process.poll() is not None:
-                taken = "in use" in self.log()
-                raise PortTaken(self.port) if taken else ServerError(self.log())
-            with suppress(OSError, ServerError):  # nobody listens yet, or it loads
-                self.ask("PING")
-                if self.info("server")["process_id"] == str(self._process.pid):
-                    return
-            time.sleep(0.01)
-        raise ServerError(f"it does not answer: {self.log()}")
-
-    def _end(self, number: signal.Signals) -> None:
-        process, self._process = self._process, None
-        if process is None:
-            return
-        try:
-            until(lambda: ended(process, number))
-        finally:
-            with suppress(ProcessLookupError):  # its guard, too
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            assert process.stdin is not None
-            process.stdin.close()
-
-
-class PortTaken(ServerError):
-    """Somebody else has this port."""
 
 
 class Cluster(Server):
@@ -273,32 +183,6 @@ class SentinelPair:
             if not healthy or len(others) != len(self.sentinels) - 1:
                 return False
         return True
-
-
-def until(what: Callable[[], T], *, seconds: float = PATIENCE) -> T:
-    """Look until there is something, and return it; a blocking call."""
-    end = time.monotonic() + seconds
-    while not (found := what()):
-        assert time.monotonic() < end, "it took too long"
-        time.sleep(0.02)
-    return found
-
-
-def ended(process: subprocess.Popen[bytes], number: signal.Signals) -> bool:
-    """Ask a process to end: again, as Redis 6.2 may just be too busy to.  Return whether it has."""
-    if process.poll() is None:
-        process.send_signal(number)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(1.0)
-    return process.poll() is not None
-
-
-def free_port() -> int:
-    """Return a port that nobody listens at."""
-    while True:
-        port = random.choice(PORTS)  # noqa: S311
-        with suppress(OSError), socket.create_server((HOST, port)):
-            return port
 
 
 def request(words: Sequence[object]) -> bytes:

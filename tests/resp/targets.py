@@ -7,7 +7,8 @@ from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 
-from tests.resp.servers import HOST, Server, ServerError, redis6_binary, valkey_binary
+from tests.databases.program import HOST, ServerError
+from tests.resp.servers import Server, redis6_binary, valkey_binary
 
 from litestar_queues_core.model import Retention
 from litestar_queues_core.protocols import BackendConfig

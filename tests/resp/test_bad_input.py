@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.databases.program import HOST, free_port
 from tests.resp.matrix import make_config
-from tests.resp.servers import HOST, Server, binaries, free_port, redis6_binary
+from tests.resp.servers import Server, binaries, redis6_binary
 
 from litestar_queues_core.asking import insist
 from litestar_queues_core.errors import (

@@ -10,8 +10,9 @@ from functools import partial
 from typing import Any
 
 import pytest
+from tests.databases.program import ServerError, free_port
 from tests.resp.matrix import make_config
-from tests.resp.servers import Server, ServerError, free_port
+from tests.resp.servers import Server
 
 from litestar_queues_core.asking import ask, insist
 from litestar_queues_core.errors import QueueError, StoreUnavailable

@@ -9,9 +9,10 @@ from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
 
 import pytest
+from tests.databases.program import HOST
 from tests.resp.conftest import ServerOf
 from tests.resp.matrix import NEWEST
-from tests.resp.servers import HOST, Cluster, SentinelPair, Server, binaries, valkey_binary
+from tests.resp.servers import Cluster, SentinelPair, Server, binaries, valkey_binary
 
 from litestar_queues_core.errors import ConfigError
 from litestar_queues_core.model import Status

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
-from tests.resp import servers
+from tests.databases import program
+from tests.databases.program import HOST, ServerError, free_port, runs, until
 from tests.resp.servers import (
-    HOST,
     Cluster,
     SentinelPair,
     Server,
-    ServerError,
     binaries,
-    free_port,
     redis6_binary,
-    until,
     valkey_binary,
 )
 
@@ -51,7 +48,7 @@ def test_another_port_is_taken_if_the_first_is_not_free(
 ) -> None:
     with Server(valkey_binary(), short / "a") as first:
         chosen = iter([first.port, free_port()])
-        monkeypatch.setattr(servers, "free_port", lambda: next(chosen))
+        monkeypatch.setattr(program, "free_port", lambda: next(chosen))
 
         with Server(valkey_binary(), short / "b") as second:
             assert second.port != first.port
@@ -68,22 +65,21 @@ def test_two_free_ports_are_not_where_clients_are() -> None:
 
 
 def test_a_server_dies_with_whoever_started_it(short: Path) -> None:
-    program = (
+    script = (
         "import pathlib, sys, signal\nfrom tests.resp.servers import *\n"
         f"server = Server(valkey_binary(), pathlib.Path({str(short)!r}))\nserver.start()\n"
-        "print(server.ask('INFO', 'server').split('process_id:')[1].split()[0], flush=True)\n"
-        "signal.pause()"
+        "print(server.pid, flush=True)\nsignal.pause()"
     )
     with subprocess.Popen(
-        [sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.PIPE, text=True
     ) as parent:
         assert parent.stdout is not None
-        child = int(parent.stdout.readline())
-        assert alive(child)
+        child = psutil.Process(int(parent.stdout.readline()))
+        assert runs(child)
 
         parent.send_signal(signal.SIGKILL)
 
-    assert until(lambda: not alive(child))
+    assert until(lambda: not runs(child))
 
 
 @pytest.mark.parametrize("binary", BOTH)
@@ -113,13 +109,3 @@ def test_a_replica_takes_over_and_the_old_primary_follows_it(binary: Path, short
         pair.primary.ask("SET", "a", "c")
         pair.rejoin()
         assert pair.replica.ask("GET", "a") == "c"
-
-
-def alive(pid: int) -> bool:
-    """Return whether this process runs; one that nobody has waited for does not."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    state = Path(f"/proc/{pid}/stat")
-    return not state.exists() or state.read_text().rpartition(")")[2].split()[0] != "Z"

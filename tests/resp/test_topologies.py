@@ -13,9 +13,10 @@ import redis.asyncio
 import redis.asyncio.sentinel
 import valkey.asyncio
 import valkey.asyncio.sentinel
+from tests.databases.program import HOST
 from tests.resp.certificates import TLS, Authority
 from tests.resp.matrix import CLIENTS, make_config
-from tests.resp.servers import HOST, Cluster, SentinelPair, Server, valkey_binary
+from tests.resp.servers import Cluster, SentinelPair, Server, valkey_binary
 
 from litestar_queues_core.errors import ConfigError, QueueError, StoreUnavailable
 from litestar_queues_core.ids import LeaseId
