@@ -7,12 +7,13 @@ import re
 from pathlib import Path
 
 from litestar_queues_redis import RedisBackendConfig
-from litestar_queues_resp import checks, connecting, scripts, store
+from litestar_queues_resp import checks, connecting, layout, scripts, store
 from litestar_queues_valkey import ValkeyBackendConfig
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "redis.md").read_text(encoding="utf-8")
-SOURCES = sorted(Path(str(store.__file__)).parent.glob("*.py"))
+PACKAGE = Path(str(store.__file__)).parent
+SOURCES = [*sorted(PACKAGE.glob("*.py")), *sorted(PACKAGE.rglob("*.lua"))]
 
 
 def section(heading: str) -> str:
@@ -59,5 +60,5 @@ def test_numbers_are_those_of_the_code() -> None:
     assert (connecting.CONNECTIONS, store.DURABLE_MS, checks.OLDEST) == (20, 5000, (6, 2))
     assert "at most 20 for calls" in PAGE
     assert "within five seconds" in section("Durability")
-    assert store.VERSION == "1"
+    assert layout.VERSION == "1"
     assert "layout 1" in section("Keys and upgrades")

@@ -6,8 +6,15 @@ import re
 import ssl
 from collections.abc import Iterator
 
-from litestar_queues_core.errors import ConfigError, QueueError, StoreError, StoreUnavailable
+from litestar_queues_core.errors import (
+    ConfigError,
+    QueueError,
+    SchemaError,
+    StoreError,
+    StoreUnavailable,
+)
 from litestar_queues_resp.client import ScriptMissing
+from litestar_queues_resp.layout import VERSION
 
 
 class TooLarge(StoreError):
@@ -104,6 +111,10 @@ def _translated(error: BaseException, place: str) -> QueueError:
         return ConfigError(f"{text}; {_NEVER[code]}")
     if code == "NOSCRIPT":
         return ScriptMissing(text)
+    if code == "LAYOUT":
+        return SchemaError(
+            f"{text}; this library knows layout {VERSION} only: upgrade it, or name another prefix"
+        )
     if code == "OOM":
         return StoreError(
             f"{text}; the server is out of memory: raise its maxmemory, or keep fewer finished "

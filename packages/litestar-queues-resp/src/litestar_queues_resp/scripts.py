@@ -13,6 +13,7 @@ _FOLDER = Path(__file__).parent / "lua"
 _LIBRARY = ("base", "jobs", "ends", "holding", "looking", "taking", "events")
 
 CONSTANTS = {
+    "LAYOUT": layout.VERSION,
     "KEY": layout.KEY,
     "EXPIRES": layout.EXPIRES,
     "META": layout.META,

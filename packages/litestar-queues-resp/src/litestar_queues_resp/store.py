@@ -10,7 +10,6 @@ from typing import Any, Literal, TypeVar
 from litestar_queues_core.errors import (
     LeaseLost,
     ResultExpired,
-    SchemaError,
     StoreError,
     StoreUnavailable,
 )
@@ -35,7 +34,7 @@ from litestar_queues_resp.client import BlockingClient, Client, Word
 from litestar_queues_resp.errors import TooLarge
 from litestar_queues_resp.eventlog import EventLog
 from litestar_queues_resp.exchanges import Exchanges
-from litestar_queues_resp.layout import STATUSES, VERSION, key_bytes, raw_id, text_id
+from litestar_queues_resp.layout import STATUSES, key_bytes, raw_id, text_id
 from litestar_queues_resp.listening import Listener
 from litestar_queues_resp.taking import (
     UNENCODABLE,
@@ -109,12 +108,7 @@ class RespStore:
         Raises:
             SchemaError: Another version of the library has laid them out.
         """
-        found = (await self._caller.run("layout", VERSION)).decode(errors="replace")
-        if found != VERSION:
-            raise SchemaError(
-                f"the keys under {self._caller.key} have layout {found}, and this library knows "
-                f"layout {VERSION} only: upgrade it, or name another prefix"
-            )
+        await self._caller.run("layout")
 
     async def stop(self) -> None:
         """Wait for nothing any more."""

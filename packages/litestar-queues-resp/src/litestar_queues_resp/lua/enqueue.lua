@@ -1,6 +1,9 @@
 -- Takes jobs: their ids, then in this order groups of plain ones and single others.
 -- Answers with pairs: place in the batch, and what take_one() says.
 
+local refusal = refused()
+if refusal then return refusal end
+
 local together = take()
 local ids = split(together)
 local known = fields(base .. 'j', ids)

@@ -1,6 +1,8 @@
 -- Has the ends of jobs told to an inbox; answers with those that have ended already.
 
 may_write()
+local refusal = refused()
+if refusal then return refusal end
 local inbox, ended = take(), {}
 local ids = take_ids()
 for i, record in ipairs(fields(base .. 'f', ids)) do

@@ -17,6 +17,18 @@ end
 -- no later one.  What makes room, or ends what was begun, begins with a write that needs none.
 local function may_write() call('PERSIST', base .. 'v') end
 
+-- What may put something where nothing is looks first: a server may have lost all since this store
+-- was opened, and a later version may have been the first to come back.  Writes the version of the
+-- layout if there is none; returns an error if it is another.
+local function refused()
+  local known = call('GET', base .. 'v')
+  if not known then
+    call('SET', base .. 'v', LAYOUT)
+  elseif known ~= tostring(LAYOUT) then
+    return redis.error_reply('LAYOUT the keys under ' .. KEYS[1] .. ' have layout ' .. known)
+  end
+end
+
 -- Ids are 16 bytes each; many come in one text.
 local function split(text)
   local ids = {}
