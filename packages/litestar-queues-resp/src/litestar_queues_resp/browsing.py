@@ -42,13 +42,14 @@ async def get(caller: Caller, ids: Sequence[JobId]) -> list[Job | None]:
     """Return jobs, finished ones included."""
     found: dict[str, Job] = {}
     known = [raw for raw in map(_raw_or_none, ids) if raw is not None]
-    for start in range(0, len(known), AT_ONCE):
-        part = known[start : start + AT_ONCE]
-        views = await caller.run("get", b"".join(part))
-        for raw, view in zip(part, views, strict=True):
+    start = 0
+    while start < len(known):
+        views = await caller.run("get", b"".join(known[start : start + AT_ONCE]))
+        for raw, view in zip(known[start:], views, strict=False):  # of the first ones only
             if view:
                 job = seen_job(raw, view)
                 found[job.id] = job
+        start += len(views)
     return [found.get(job_id) for job_id in ids]
 
 
@@ -126,7 +127,7 @@ class _Walk:
         for _ in range(ROUNDS):
             at, raw = self._at or ("+inf", b"")
             words = (self._index, at, raw, AT_ONCE, self._codes, self._query.queue or "")
-            number, last, chosen = await self._caller.run("find", *words)
+            more, last, chosen = await self._caller.run("find", *words)
             self.found += sorted(
                 (
                     (int(place), raw)
@@ -135,7 +136,7 @@ class _Walk:
                 ),
                 reverse=True,
             )
-            if number < AT_ONCE:
+            if not more:
                 return self
             self._at = int(last), b"\0" * 16  # an instant is looked at whole
             if len(self.found) > self._query.limit:

@@ -52,17 +52,16 @@ class EventLog:
             return [], after
         events: list[Event] = []
         while True:
-            found, last, newest = await self._caller.run("read_events", job, place, WINDOW)
+            found, newest, more = await self._caller.run("read_events", job, place, WINDOW)
             for at, body in found:
                 event = decode_event(body)
                 if _fits(event, filters):
                     events.append(event)
                     if len(events) == limit:
                         return events, str(at, "utf-8")
-            if len(found) < WINDOW:
-                end = max((place, str(last, "utf-8"), str(newest, "utf-8")), key=_order)
-                return events, end or None
-            place = str(last, "utf-8")
+                place = str(at, "utf-8")
+            if not more:
+                return events, max(place, str(newest, "utf-8"), key=_order) or None
 
     async def prune(self, older_than: float, limit: int) -> int:
         """Remove at most *limit* events that came more than so many seconds ago."""

@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from litestar_queues_core.errors import LeaseLost, SettlementRefused, StaleExchange
+from litestar_queues_core.errors import (
+    LeaseLost,
+    SettlementRefused,
+    StaleExchange,
+    StoreUnavailable,
+)
 from litestar_queues_core.ids import LeaseId
 from litestar_queues_core.settlements import NOTHING, Exchange, Kind, Settlement, Wants
 from litestar_queues_resp.calling import Caller
@@ -14,7 +19,7 @@ from litestar_queues_resp.errors import TooLarge
 from litestar_queues_resp.exchanging import REMOTE, Places, exchange_words, read_exchange
 from litestar_queues_resp.taking import UNENCODABLE
 
-_LOST, _STALE, _NEW = -1, -2, 0
+_LOST, _STALE, _NEW, _REPLAY = -1, -2, 0, 1
 
 
 class Exchanges:
@@ -41,6 +46,8 @@ class Exchanges:
         remote = [one for one in settlements if one.kind in REMOTE]
         local = [one for one in settlements if one.kind not in REMOTE] if remote else settlements
         answer = await self._ask(lease, seq, local, wants)
+        if answer[0] == _REPLAY:
+            await self._complete(lease, answer[7])
         places = self._places.setdefault(lease, {})
         for one in local:
             if one.kind is not Kind.PROGRESS:
@@ -67,6 +74,16 @@ class Exchanges:
         if answer[0] == _STALE:
             raise StaleExchange(lease, seq, answer[1])
         return answer
+
+    async def _complete(self, lease: LeaseId, claims: Sequence[list[Any]]) -> None:
+        """Ask for what was too much for one answer."""
+        for _, together, *told in claims:
+            while 16 * len(told[0]) < len(together):
+                found = await self._caller.run("requests", together[16 * len(told[0]) :])
+                for known, more in zip(told, found, strict=False):
+                    known.extend(more)
+            if None in told[0]:
+                raise StoreUnavailable(f"what lease {lease} holds has been lost meanwhile")
 
     def _words(
         self, lease: LeaseId, settlements: Sequence[Settlement], wants: Wants

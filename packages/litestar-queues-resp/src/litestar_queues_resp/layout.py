@@ -20,7 +20,8 @@ o:<status> list   finished ids in batches, in the order of their ends; n: how ma
 io, ib, i  zset   all ids by the instant of their enqueue: a journal (io: its end, text), cut into
                   pieces (ic: how many ids these have about), and what is left of the oldest;
                   i:<status> those that failed, were cancelled, expired
-ev, ei     stream the event log; zset: job, delivery, number and place of each event
+ev, ei, ej stream the event log; job, delivery and number of each event (set); job and place of
+                  each (zset)
 w:<topic>  zset   a marker that was raised; t: inboxes of those who wait for ends; b: inboxes
 ========== ====== ====================================================================
 

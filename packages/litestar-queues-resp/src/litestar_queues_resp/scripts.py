@@ -12,6 +12,9 @@ from litestar_queues_resp import layout
 _FOLDER = Path(__file__).parent / "lua"
 _LIBRARY = ("base", "jobs", "ends", "holding", "looking", "taking", "events")
 
+BYTES_AT_ONCE = 8 * 2**20
+"""Of larger requests no script takes, or answers with, more; but one at least."""
+
 CONSTANTS = {
     "LAYOUT": layout.VERSION,
     "KEY": layout.KEY,
@@ -27,6 +30,8 @@ CONSTANTS = {
     "STARTED": layout.STARTED,
     "FINISHED": layout.FINISHED,
     "RANK": 2**42,  # priorities weigh more than instants, and both are exact in a double
+    "BYTES": BYTES_AT_ONCE,
+    "STEP": 32,  # so many requests are read before their size is looked at
     "CHUNK": 4000,  # arguments of one C function; it takes up to 8000
     "KEPT": KEPT_ATTEMPTS,
     "BIG_BYTES": 1024,  # a completed job whose request is longer does not keep its payload
@@ -42,7 +47,6 @@ CONSTANTS = {
     "BUSY_MS": 1000,  # a busy lease is extended no more often
     "KEPT_MS": 60_000,  # no job is pruned so soon after its end
     "DEAD_MS": 86_400_000,  # a dead lease is remembered for so long
-    "MOST_EVENTS": 10_000,  # so many events of one job are looked at
 }
 
 

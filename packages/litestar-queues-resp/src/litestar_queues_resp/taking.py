@@ -23,11 +23,12 @@ from litestar_queues_resp.layout import (
     tail,
     text_id,
 )
+from litestar_queues_resp.scripts import BYTES_AT_ONCE
 
 UNENCODABLE = (struct.error, OverflowError, ValueError)
 """What is raised for a value that has no place in the layout."""
 
-JOBS_AT_ONCE, BYTES_AT_ONCE = 500, 8 * 2**20
+JOBS_AT_ONCE = 500
 """A larger batch is taken by several scripts, so that others are not kept waiting."""
 
 

@@ -1,22 +1,30 @@
--- Walks an index backwards from a place (instant of the enqueue, id): how many places it has seen,
--- the last one, and what matters of the jobs that may fit.
+-- Walks an index backwards from a place (instant of the enqueue, id): whether there is more, the last
+-- instant it has seen, and what matters of the jobs that may fit.
 -- io and ib are the journal of all; i is what is left of what was cut off it.
 
 local index_, from, before, count = take(), take(), take(), tonumber(take())
 local statuses, queue = take(), take()
-local ids, times, last = {}, {}, nil
+local ids, times, last, size, more = {}, {}, nil, 0, false
 
--- Sees the ids of an instant, the last one first; false if it is one too many.
+-- Sees the ids of an instant, the last one first; false if they are too many, or too large.
 local function see(at, together)
-  if #ids >= count and at ~= last then return false end
   if from ~= '+inf' and tonumber(at) > tonumber(from) then return true end
-  last = at
-  local ones = split(together)
+  local ones, found, more_size = split(together), {}, 0
   for n = #ones, 1, -1 do
     if at ~= from or before == '' or is_below(ones[n], before) then
-      ids[#ids + 1], times[#times + 1] = ones[n], at
+      found[#found + 1] = ones[n]
+      more_size = more_size + size_of(ones[n])
     end
   end
+  if #found > 0 and at ~= last and (#ids >= count or (size > 0 and size + more_size > BYTES)) then
+    more = true
+    return false
+  end
+  for _, id in ipairs(found) do
+    ids[#ids + 1], times[#times + 1] = id, at
+    last = at
+  end
+  size = size + more_size
   return true
 end
 
@@ -75,4 +83,4 @@ for i, view in ipairs(views) do
     chosen[#chosen + 1] = {places[i], fitting[i], view}
   end
 end
-return {#ids, times[#times] or '', chosen}
+return {more and 1 or 0, last or '', chosen}

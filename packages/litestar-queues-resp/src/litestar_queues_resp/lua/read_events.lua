@@ -1,37 +1,39 @@
--- Reads events after a place, of one job or of all: pairs of place and body, and the last place
--- looked at.  A place is an id of the stream.
+-- Reads events after a place, of one job or of all: pairs of place and body, the newest place there
+-- is, and whether there may be more to read.  A place is an id of the stream.
 
 local job, after, count = take(), take(), tonumber(take())
-local found, last = {}, after
-local function see(entry)
-  local values = {}
-  for i = 1, #entry[2], 2 do values[entry[2][i]] = entry[2][i + 1] end
-  found[#found + 1] = {entry[1], values.b}
-  last = entry[1]
+local found, size, full = {}, 0, false
+
+-- Sees entries as far as there is room for them in the answer.
+local function see(entries)
+  for _, entry in ipairs(entries) do
+    local values = {}
+    for i = 1, #entry[2], 2 do values[entry[2][i]] = entry[2][i + 1] end
+    full = #found == count or (#found > 0 and size + #values.b > BYTES)
+    if full then return end
+    found[#found + 1] = {entry[1], values.b}
+    size = size + #values.b
+  end
 end
-local from = after == '' and '-' or '(' .. after
+
 if job == '' then
-  for _, entry in ipairs(call('XRANGE', base .. 'ev', from, '+', 'COUNT', count)) do see(entry) end
+  while not full do
+    local from = found[#found] and found[#found][1] or after
+    local entries = call(
+      'XRANGE', base .. 'ev', from == '' and '-' or '(' .. from, '+', 'COUNT', STEP
+    )
+    if #entries == 0 then break end
+    see(entries)
+  end
 else
-  local function before(one, other)
-    if one[1] ~= other[1] then return one[1] < other[1] end
-    return one[2] < other[2]
-  end
-  local function numbers(place)
-    local first, second = match(place, '^(%d+)-(%d+)$')
-    return {tonumber(first), tonumber(second), place}
-  end
-  local places, start = {}, after ~= '' and numbers(after)
-  for _, member in ipairs(
-    call('ZRANGEBYLEX', base .. 'ei', '[' .. job, '[' .. job .. '\255', 'LIMIT', 0, MOST_EVENTS)
-  ) do
-    local place = numbers(sub(member, 29))
-    if not start or before(start, place) then places[#places + 1] = place end
-  end
-  table.sort(places, before)
-  for i = 1, math.min(count, #places) do
-    for _, entry in ipairs(call('XRANGE', base .. 'ev', places[i][3], places[i][3])) do see(entry) end
+  local from = '(' .. job .. (after == '' and '' or place_bytes(after))
+  local members = call('ZRANGEBYLEX', base .. 'ej', from, '(' .. job .. '\255', 'LIMIT', 0, count + 1)
+  for _, member in ipairs(members) do
+    local first, second = unpack_bytes('>I8I8', member, 17)
+    local at = whole(first) .. '-' .. whole(second)
+    see(call('XRANGE', base .. 'ev', at, at))
+    if full then break end
   end
 end
 local newest = call('XREVRANGE', base .. 'ev', '+', '-', 'COUNT', 1)
-return {found, last, newest[1] and newest[1][1] or ''}
+return {found, newest[1] and newest[1][1] or '', full and 1 or 0}

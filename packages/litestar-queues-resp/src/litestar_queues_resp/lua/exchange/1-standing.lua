@@ -1,7 +1,8 @@
 -- Settles, then claims; or replays.  Answers {0, clock, next due, last lane served, rejected,
 -- ended, requested, claims, worker}, the same with 1 for a replay, {-1} for a lost lease, or
 -- {-2, last} for a stale exchange.  A claim: its name, ids, requests, pasts, attempt records; for a
--- replay also fences with their places, start and lane.
+-- replay these three may be there for its first jobs only, or for none, and fences with their
+-- places, start and lane follow.
 
 may_write()  -- a replica has no say in whether a lease stands
 
@@ -26,13 +27,14 @@ local function held_jobs()
     fences[field] = fences[field] or {}
     fences[field][#fences[field] + 1] = fence .. pack('>H', place)
   end)
-  local told = {}
+  local told, first, size = {}, nil, 0
   for field, ones in pairs(fences) do
     local ids, claim = {}, held.load()[field]
     for i, one in ipairs(ones) do ids[i] = sub(one, 1, 16) end
+    first, size = fitting(ids, size)
     told[#told + 1] = {
-      field, concat(ids), fields(base .. 'j', ids), fields(base .. 'p', ids),
-      fields(base .. 'x', ids), concat(ones), claim.started, claim.lane,
+      field, concat(ids), fields(base .. 'j', first), fields(base .. 'p', first),
+      fields(base .. 'x', first), concat(ones), claim.started, claim.lane,
     }
   end
   return told

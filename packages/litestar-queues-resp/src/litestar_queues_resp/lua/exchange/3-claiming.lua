@@ -11,10 +11,12 @@ for _ = 1, tonumber(take()) do executors[take()] = true end
 
 local has_past, has_errors, first = nil, nil, pack('>I4', 1)
 local full_lane, foreign_lane, tired  -- a lane in which some are left, and why
+local weight, heavy = 0, false  -- bytes of the larger requests, and whether there are too many
 
--- Takes at most so many ids from the head of a line, and returns them as one text.
+-- Takes at most so many ids from the head of a line, and returns them as one text, and score and
+-- number of those that have the same.
 local function take_ids_from(lane, room)
-  local line, taken, left, number = base .. 'r:' .. lane, {}, {}, 0
+  local line, taken, left, number, groups = base .. 'r:' .. lane, {}, {}, 0, {}
   local first = call('ZRANGE', line, 0, 0)[1]
   if not first then return '' end
   local found = call('ZRANGE', line, 0, (#first > 16 and 3 or room) - 1, 'WITHSCORES')
@@ -38,6 +40,7 @@ local function take_ids_from(lane, room)
     if many and last > i then ids = in_order(ids) end
     local most = 16 * (room - number)
     taken[#taken + 1] = sub(ids, 1, most)
+    groups[#groups + 1] = {score, #taken[#taken] / 16}
     number = number + #taken[#taken] / 16
     if #ids > most then
       add_pair('ZADD', line, score, sub(ids, most + 1))
@@ -51,7 +54,41 @@ local function take_ids_from(lane, room)
   elseif full_lane == lane then
     full_lane = nil
   end
-  return concat(taken)
+  return concat(taken), groups
+end
+
+-- Puts those behind the first so many back into their line, where they were.
+local function put_back(lane, together, groups, first)
+  local from = 0
+  for _, group in ipairs(groups) do
+    local to = from + group[2]
+    if to > first then
+      line_up(lane, group[1], sub(together, 16 * math.max(from, first) + 1, 16 * to))
+    end
+    from = to
+  end
+  full_lane = lane
+end
+
+-- Reads requests, as many as may be answered; returns them, and how many.
+local function read_some(ids)
+  local blobs = {}
+  for first = 1, #ids, STEP do
+    local last = math.min(first + STEP - 1, #ids)
+    local found = call('HMGET', base .. 'j', unpack(ids, first, last))
+    for i = first, last do
+      local blob = found[i - first + 1]
+      if blob and #blob > BIG_BYTES then
+        if weight > 0 and weight + #blob > BYTES then
+          heavy = true
+          return blobs, i - 1
+        end
+        weight = weight + #blob
+      end
+      blobs[i] = blob
+    end
+  end
+  return blobs, #ids
 end
 
 -- Returns delivery and flags of a claimed job that is special, or nil if it has expired instead.
@@ -83,15 +120,21 @@ local function take_from(lane, room)
       tired = true  -- most have expired: the rest of them is for another time
       break
     end
-    local together = take_ids_from(lane, room)
+    local together, groups = take_ids_from(lane, room)
+    if together == '' then break end
     local ids = split(together)
-    local found = #ids
+    local blobs, found = read_some(ids)
+    if found < #ids then
+      put_back(lane, together, groups, found)
+      together = sub(together, 1, 16 * found)
+      ids = split(together)
+    end
     if found == 0 then break end
     if has_past == nil then
       has_past = call('EXISTS', base .. 'p') == 1
       has_errors = has_past and call('EXISTS', base .. 'x') == 1
     end
-    local blobs, pasts = fields(base .. 'j', ids), has_past and fields(base .. 'p', ids) or {}
+    local pasts = has_past and fields(base .. 'p', ids) or {}
     local errors, fences, flags, lost = has_errors and fields(base .. 'x', ids) or {}, {}, {}, nil
     for i = 1, found do
       local blob, delivery, flag = blobs[i], first, '\0'
@@ -121,7 +164,7 @@ local function take_from(lane, room)
       claims[#claims + 1] = {field, together, blobs, pasts, errors}
     end
     got, room = got + number, room - number
-    if full_lane ~= lane then break end
+    if heavy or full_lane ~= lane then break end
   end
   return got
 end
@@ -161,7 +204,7 @@ local function take_lanes(lanes, most)
   for _, lane in ipairs(lanes) do
     local home = home_of(lane)
     local room = math.min(most, limit - claimed, caps[home] or others)
-    if room > 0 then
+    if room > 0 and not heavy then
       local got = take_from(lane, room)
       claimed, most = claimed + got, most - got
       if caps[home] then

@@ -13,7 +13,7 @@ local function pass_on()
   if not left and limit > 0 and claimed == limit then left = call('ZRANGE', base .. 'l', 0, 0)[1] end
   if not left then return end
   local pause = claimed == limit and CHAIN_MS or FOREIGN_MS
-  if tired or now - (tonumber(standing[6]) or 0) > pause then
+  if tired or heavy or now - (tonumber(standing[6]) or 0) > pause then
     call('HSET', mine, 'chained', whole(now))
     wake(left)
   end

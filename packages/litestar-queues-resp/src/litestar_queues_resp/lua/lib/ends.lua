@@ -40,6 +40,10 @@ local function record(code, begun, worker, result)
     .. (result and pack('>I4', #result + 1) .. result or '\0\0\0\0')
 end
 
+local function without_result(text)
+  return sub(text, 1, 22 + byte(text, 22)) .. '\0\0\0\0'
+end
+
 local function drop_payload(id, blob)
   blob = without_payload(blob)
   call('HSET', base .. 'j', id, sub(blob, 1, 1) .. char(byte(blob, 2) + DROPPED) .. sub(blob, 3))
