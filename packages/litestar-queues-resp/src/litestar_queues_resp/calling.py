@@ -36,7 +36,9 @@ class Caller:
 
     Attributes:
         client: Sends them.
-        key: What the names of all keys begin with.
+        key: What the names of all keys begin with.  It is the one key that scripts are said to use,
+            and no key has that name: so a node of a cluster from which the slot is being moved
+            refuses them at once, and none runs on half of the keys.
         offset_ms: How far the clock of this store is ahead of the server's; for tests.
         written: A command that writes something, so that a connection can wait until that is safe.
     """
