@@ -10,14 +10,13 @@ import secrets
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Generator
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pymysql
-from tests.databases.program import HOST, Program, give, run
+from tests.databases.own import DatabaseServer, OwnDatabase
+from tests.databases.program import HOST, give, run
 
 ROOT = "root"
 APP = "app"
@@ -27,7 +26,7 @@ HARMLESS = ("--innodb-flush-log-at-trx-commit=0", "--skip-innodb-doublewrite")
 """Options for servers that nobody kills: nothing waits for a disk."""
 
 
-class MariaServer(Program):
+class MariaServer(DatabaseServer["Database"]):
     """A server of our own: ``with MariaServer(directory) as server``.
 
     ``root`` and ``app`` need no password; ``app`` has no privileges but on databases made for it.
@@ -77,10 +76,6 @@ class MariaServer(Program):
         return Path(directory) == self.data
 
     def ask(self, statement: str, *values: Any, database: str = "mysql") -> list[tuple[Any, ...]]:
-        """Let the superuser execute a statement, and return its rows.
-
-        A blocking call with a connection of its own; the statement commits by itself.
-        """
         connection = pymysql.connect(
             host=HOST,
             port=self.port,
@@ -93,67 +88,34 @@ class MariaServer(Program):
             cursor.execute(statement, values or None)
             return list(cursor.fetchall())
 
-    @contextmanager
-    def database(self) -> Generator[Database]:
-        """Make an empty database for ``app``, and drop it afterwards."""
-        made = self.create_database()
-        try:
-            yield made
-        finally:
-            made.drop()
-
     def create_database(self) -> Database:
-        """Make an empty database for ``app``."""
         made = Database(self, f"test_{secrets.token_hex(6)}")
         self.ask(f"CREATE DATABASE {made.name}")
         self.ask(f"GRANT ALL ON {made.name}.* TO {APP}")
         return made
 
 
-@dataclass(frozen=True)
-class Database:
-    """A database of one test.
-
-    Attributes:
-        server: Where it is.
-        name: Its name.
-    """
-
-    server: MariaServer
-    name: str
+class Database(OwnDatabase[MariaServer]):
+    """A database of one test, in which ``app`` may do all."""
 
     @property
     def url(self) -> str:
         """The address for its user, who is no superuser."""
         return f"mysql://{APP}@{HOST}:{self.server.port}/{self.name}"
 
-    def ask(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
-        """Let the superuser execute a statement in it, and return its rows; a blocking call."""
-        return self.server.ask(statement, *values, database=self.name)
-
     def connections(self) -> list[tuple[Any, ...]]:
-        """Return number, state and current statement of each connection there is to it."""
         return self.server.ask(
             "SELECT id, command, info FROM information_schema.processlist WHERE db = %s", self.name
         )
 
     def end(self, number: int) -> None:
-        """End a connection from the server's side; harmless if it has ended."""
         try:
             self.server.ask("KILL %s", number)
         except pymysql.OperationalError as error:
             if error.args[0] != NO_SUCH_THREAD:
                 raise
 
-    def terminate(self) -> int:
-        """End all connections to it from the server's side, and return how many there were."""
-        found = self.connections()
-        for number, *_ in found:
-            self.end(number)
-        return len(found)
-
     def drop(self) -> None:
-        """Drop it."""
         self.server.ask(f"REVOKE ALL ON {self.name}.* FROM {APP}")
         self.server.ask(f"DROP DATABASE {self.name}")
 

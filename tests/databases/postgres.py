@@ -11,15 +11,14 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import psycopg
-from tests.databases.program import HOST, Program, ServerError, give, identity, run
+from tests.databases.own import DatabaseServer, OwnDatabase
+from tests.databases.program import HOST, ServerError, give, identity, run
 
 ROOT = "postgres"
 APP = "app"
@@ -27,7 +26,7 @@ HARMLESS = ("-c", "fsync=off", "-c", "full_page_writes=off")
 """Options for servers that nobody kills: nothing waits for a disk."""
 
 
-class PostgresServer(Program):
+class PostgresServer(DatabaseServer["Database"]):
     """A server of our own: ``with PostgresServer(binaries()["18"], directory) as server``.
 
     Everybody is trusted: ``postgres`` may do all, ``app`` has no privileges.  It syncs.
@@ -84,70 +83,34 @@ class PostgresServer(Program):
         return Path(directory) == self.data
 
     def ask(self, statement: str, *values: Any, database: str = ROOT) -> list[tuple[Any, ...]]:
-        """Let the superuser execute a statement, and return its rows.
-
-        A blocking call with a connection of its own; the statement commits by itself.
-        """
         dsn = self.dsn(database, user=ROOT)
         with psycopg.connect(dsn, autocommit=True, connect_timeout=5) as connection:
             cursor = connection.execute(statement.encode(), values or None)
             return cursor.fetchall() if cursor.description else []
 
-    @contextmanager
-    def database(self) -> Generator[Database]:
-        """Make an empty database that ``app`` owns, and drop it afterwards."""
-        made = self.create_database()
-        try:
-            yield made
-        finally:
-            made.drop()
-
     def create_database(self) -> Database:
-        """Make an empty database that ``app`` owns."""
         made = Database(self, f"test_{secrets.token_hex(6)}")
         self.ask(f"CREATE DATABASE {made.name} OWNER {APP} TEMPLATE template0")
         return made
 
 
-@dataclass(frozen=True)
-class Database:
-    """A database of one test.
-
-    Attributes:
-        server: Where it is.
-        name: Its name.
-    """
-
-    server: PostgresServer
-    name: str
+class Database(OwnDatabase[PostgresServer]):
+    """A database of one test, which ``app`` owns."""
 
     @property
     def url(self) -> str:
         """The DSN of its owner, who is no superuser."""
         return self.server.dsn(self.name)
 
-    def ask(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
-        """Let the superuser execute a statement in it, and return its rows; a blocking call."""
-        return self.server.ask(statement, *values, database=self.name)
-
     def connections(self) -> list[tuple[Any, ...]]:
-        """Return process, state and last statement of each connection there is to it."""
         return self.server.ask(
             "SELECT pid, state, query FROM pg_stat_activity "
             "WHERE datname = %s AND backend_type = 'client backend'",
             self.name,
         )
 
-    def end(self, pid: int) -> None:
-        """End a connection from the server's side."""
-        self.server.ask("SELECT pg_terminate_backend(%s)", pid)
-
-    def terminate(self) -> int:
-        """End all connections to it from the server's side, and return how many there were."""
-        found = self.connections()
-        for pid, *_ in found:
-            self.end(pid)
-        return len(found)
+    def end(self, number: int) -> None:
+        self.server.ask("SELECT pg_terminate_backend(%s)", number)
 
     def drop(self) -> None:
         """Drop it.

@@ -10,7 +10,7 @@ import hiredis
 from redis import asyncio, connection, exceptions
 from redis.asyncio import connection as asynchronous
 
-from litestar_queues_resp import Library
+from litestar_queues_resp import Library, connections_in
 
 
 async def answered(idle: Any) -> bool:
@@ -23,16 +23,8 @@ REDIS_PY = Library(
     name="redis-py",
     config="RedisBackendConfig",
     clients=(asyncio.Redis, asyncio.RedisCluster, asyncio.ConnectionPool),
-    connections={
-        "tcp": asynchronous.Connection,
-        "tls": asynchronous.SSLConnection,
-        "unix": asynchronous.UnixDomainSocketConnection,
-    },
-    blocking={
-        "tcp": connection.Connection,
-        "tls": connection.SSLConnection,
-        "unix": connection.UnixDomainSocketConnection,
-    },
+    connections=connections_in(asynchronous),
+    blocking=connections_in(connection),
     answered=answered,
     refusal=exceptions.ResponseError,
     pack=hiredis.pack_command,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from litestar_queues_resp.client import BlockingClient, Client, ScriptMissing
 from litestar_queues_resp.config import RespBackendConfig
-from litestar_queues_resp.library import Library
+from litestar_queues_resp.library import Library, connections_in
 from litestar_queues_resp.store import RespStore
 
 __all__ = [
@@ -14,4 +14,5 @@ __all__ = [
     "RespBackendConfig",
     "RespStore",
     "ScriptMissing",
+    "connections_in",
 ]

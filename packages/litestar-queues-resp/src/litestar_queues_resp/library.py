@@ -79,3 +79,12 @@ class Library:
     refusal: type[Exception]
     pack: Callable[[Any], bytes]
     parse_url: Callable[[str], Any]
+
+
+def connections_in(module: Any) -> Mapping[Kind, Callable[..., Any]]:
+    """Return how a module of a library makes connections: all libraries call them the same."""
+    return {
+        "tcp": module.Connection,
+        "tls": module.SSLConnection,
+        "unix": module.UnixDomainSocketConnection,
+    }

@@ -10,7 +10,7 @@ from libvalkey import pack_command
 from valkey import asyncio, connection, exceptions
 from valkey.asyncio import connection as asynchronous
 
-from litestar_queues_resp import Library
+from litestar_queues_resp import Library, connections_in
 
 
 async def answered(idle: Any) -> bool:
@@ -28,16 +28,8 @@ VALKEY_PY = Library(
     name="valkey-py",
     config="ValkeyBackendConfig",
     clients=(asyncio.Valkey, asyncio.ValkeyCluster, asyncio.ConnectionPool),
-    connections={
-        "tcp": asynchronous.Connection,
-        "tls": asynchronous.SSLConnection,
-        "unix": asynchronous.UnixDomainSocketConnection,
-    },
-    blocking={
-        "tcp": connection.Connection,
-        "tls": connection.SSLConnection,
-        "unix": connection.UnixDomainSocketConnection,
-    },
+    connections=connections_in(asynchronous),
+    blocking=connections_in(connection),
     answered=answered,
     refusal=exceptions.ResponseError,
     pack=pack_command,
