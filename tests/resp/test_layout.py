@@ -90,7 +90,7 @@ async def test_what_somebody_else_keeps_under_the_prefix_is_left_alone(
     theirs = f"{{{config.prefix}}}:j"
     server.ask("SADD", theirs, "theirs")
 
-    with pytest.raises(SchemaError, match="somebody else's.*another prefix"):
+    with pytest.raises(SchemaError, match=r"somebody else's.*another prefix"):
         async with config.open():
             pass
 
