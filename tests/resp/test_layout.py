@@ -82,3 +82,29 @@ async def test_nothing_is_written_into_another_layout(
         await CALLS[name](emptied_store)
 
     assert [found for found in server.ask("KEYS", "*") if server.ask("PTTL", found) == -1] == [key]
+
+
+async def test_what_somebody_else_keeps_under_the_prefix_is_left_alone(
+    config: RespBackendConfig, server: Server, key: str
+) -> None:
+    theirs = f"{{{config.prefix}}}:j"
+    server.ask("SADD", theirs, "theirs")
+
+    with pytest.raises(SchemaError, match=r"somebody else's.*another prefix"):
+        async with config.open():
+            pass
+
+    assert server.ask("KEYS", "*") == [theirs]
+
+
+async def test_without_a_version_nothing_is_added_to_what_is_there(
+    config: RespBackendConfig, server: Server, key: str
+) -> None:
+    async with config.open() as store:
+        await store.enqueue(make_jobs(2))
+        server.ask("DEL", key)
+
+        with pytest.raises(SchemaError, match="have no layout"):
+            await store.enqueue(make_jobs(1))
+
+        assert (await store.count()).oldest_pending_ms is not None

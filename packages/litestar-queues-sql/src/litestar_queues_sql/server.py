@@ -7,7 +7,7 @@ import random
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from typing import TypeAlias, TypeVar
+from typing import ClassVar, TypeAlias, TypeVar
 
 from litestar_queues_core.errors import QueueError, StoreUnavailable
 from litestar_queues_sql.database import PREFIX, Dialect, Texts
@@ -36,6 +36,8 @@ class System:
         conflicts: Codes of errors after which a transaction should simply be tried again.
         code_of: Returns the code of an error that the server has answered.
         translated: Returns what an error of a driver means, given what the driver refuses by.
+        write: The statements that begin a transaction.
+        read: The same for one that only reads.
     """
 
     name: str
@@ -44,39 +46,42 @@ class System:
     conflicts: frozenset[str]
     code_of: Callable[[BaseException], str | None]
     translated: Callable[[BaseException, tuple[type[BaseException], ...]], QueueError]
+    write: str
+    read: str
 
 
 class ServerDatabase:
     """The tables of one store, reached through connections of an adapter.
 
     Args:
-        system: What kind of server it is.
         connections: Where connections come from.
         told: Called with the topics of each transaction that has been committed.
         prefix: What the names of the tables begin with.
 
     Attributes:
+        system: What kind of server it is.
         texts: The statements.
         clock: The clock of the store.
     """
 
+    system: ClassVar[System]
+
     def __init__(
         self,
-        system: System,
         connections: Connections,
         told: Callable[[Collection[str]], None],
         *,
         prefix: str = PREFIX,
     ) -> None:
+        system = self.system
         self.texts: Texts = Texts(system.dialect, prefix)
         self.clock: ServerClock = ServerClock(system.clock)
         self.connections = connections
-        self._system = system
         self._told = told
 
     def begin(self, *, write: bool) -> str:
         """Return the statements that begin a transaction."""
-        raise NotImplementedError
+        return self.system.write if write else self.system.read
 
     async def write(self, script: Factory[T]) -> T:
         """Run a script in a transaction of its own."""
@@ -141,20 +146,20 @@ class ServerDatabase:
                 yield
         except TimeoutError as error:
             raise StoreUnavailable(
-                f"{self._system.name} did not answer within {seconds:g} s, or lent no connection: "
+                f"{self.system.name} did not answer within {seconds:g} s, or lent no connection: "
                 "its pool may be exhausted"
             ) from error
         except QueueError:
             raise
         except Exception as error:
-            raise self._system.translated(error, self.connections.refusals) from error
+            raise self.system.translated(error, self.connections.refusals) from error
 
     async def _attempt(self, lend: Lend, operation: Callable[[Connection], Awaitable[T]]) -> T:
         for number in range(1, TRIES):
             try:
                 return await self._once(lend, operation)
             except Exception as error:
-                if self._system.code_of(error) not in self._system.conflicts:
+                if self.system.code_of(error) not in self.system.conflicts:
                     raise
             await asyncio.sleep(0.01 * number * random.random())  # noqa: S311
         return await self._once(lend, operation)
@@ -175,7 +180,7 @@ class ServerDatabase:
 
     def _is_answer(self, error: BaseException) -> bool:
         """Whether the connection is as good as before."""
-        if isinstance(error, QueueError) or self._system.code_of(error) is not None:
+        if isinstance(error, QueueError) or self.system.code_of(error) is not None:
             return True
         return isinstance(error, (*REFUSALS, *self.connections.refusals))
 

@@ -22,6 +22,7 @@ class Signals:
     """
 
     def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
         self._waiting: dict[str, set[asyncio.Future[bool]]] = {}
         self._number = 0
         self._raised: OrderedDict[str, int] = OrderedDict()
@@ -60,6 +61,13 @@ class Signals:
             self._raise(topic)
             if topic.startswith("lane:"):
                 self._raise(ANY_LANE)
+
+    def raise_from_thread(self, topics: Collection[str]) -> None:
+        """Wake those who wait for one of *topics*, from any thread."""
+        try:
+            self._loop.call_soon_threadsafe(self.raise_, topics)
+        except RuntimeError:  # the loop has been closed, and nobody waits any more
+            return
 
     def raise_everything(self) -> None:
         """Wake all who wait: anything may have been raised."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Collection, Generator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -55,7 +54,6 @@ class MySQLStore(TransactionalStore, SqlStore):
         self._waker = waker
         self._exchanging = exchanging
         self._enqueueing = enqueueing
-        self._loop = asyncio.get_running_loop()
 
     async def take_jobs(self, jobs: Sequence[NewJob]) -> Sequence[Enqueued]:
         """Take *jobs*: those with keys apart, since they may have to wait for others."""
@@ -105,14 +103,9 @@ class MySQLStore(TransactionalStore, SqlStore):
     @contextmanager
     def keeper(self) -> Generator[ServerKeeper]:
         """Open a connection for the calling thread, on which leases can be kept."""
-        with keeper(self._mysql, self._waker.mark_on, self._tell_from_thread) as made:
+        told = self._signals.raise_from_thread
+        with keeper(self._mysql, self._waker.mark_on, told) as made:
             yield made
-
-    def _tell_from_thread(self, topics: Collection[str]) -> None:
-        try:
-            self._loop.call_soon_threadsafe(self._signals.raise_, topics)
-        except RuntimeError:  # the loop has been closed, and nobody waits any more
-            return
 
     def shift_clock(self, delta_ms: int) -> None:
         """Move the clock of this store, for tests."""

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-
-from litestar_queues_sql.database import PREFIX
-from litestar_queues_sql.driver import Connections
 from litestar_queues_sql.postgres.dialect import CLOCK, POSTGRES
 from litestar_queues_sql.postgres.errors import CONFLICTS, state_of, translated
 from litestar_queues_sql.server import Lend, ServerDatabase, System
@@ -27,27 +23,12 @@ SYSTEM = System(
     conflicts=CONFLICTS,
     code_of=state_of,
     translated=translated,
+    write=WRITE,
+    read=READ,
 )
 
 
 class PostgresDatabase(ServerDatabase):
-    """The tables of one store, reached through connections of an adapter.
+    """The tables of one store, reached through connections of an adapter."""
 
-    Args:
-        connections: Where connections come from.
-        told: Called with the topics of each transaction that has been committed.
-        prefix: What the names of the tables begin with.
-    """
-
-    def __init__(
-        self,
-        connections: Connections,
-        told: Callable[[Collection[str]], None],
-        *,
-        prefix: str = PREFIX,
-    ) -> None:
-        super().__init__(SYSTEM, connections, told, prefix=prefix)
-
-    def begin(self, *, write: bool) -> str:
-        """Return the statements that begin a transaction."""
-        return WRITE if write else READ
+    system = SYSTEM

@@ -60,7 +60,6 @@ class PostgresStore(TransactionalStore, SqlStore):
         self._postgres = database
         self._signals = signals
         self._notifier = notifier
-        self._loop = asyncio.get_running_loop()
 
     async def take_jobs(self, jobs: Sequence[NewJob]) -> Sequence[Enqueued]:
         """Take all *jobs* or none."""
@@ -115,14 +114,9 @@ class PostgresStore(TransactionalStore, SqlStore):
     @contextmanager
     def keeper(self) -> Generator[ServerKeeper]:
         """Open a connection for the calling thread, on which leases can be kept."""
-        with keeper(self._postgres, self._notifier.tell_on, self._tell_from_thread) as made:
+        told = self._signals.raise_from_thread
+        with keeper(self._postgres, self._notifier.tell_on, told) as made:
             yield made
-
-    def _tell_from_thread(self, topics: Collection[str]) -> None:
-        try:
-            self._loop.call_soon_threadsafe(self._signals.raise_, topics)
-        except RuntimeError:  # the loop has been closed, and nobody waits any more
-            return
 
     def shift_clock(self, delta_ms: int) -> None:
         """Move the clock of this store, for tests."""

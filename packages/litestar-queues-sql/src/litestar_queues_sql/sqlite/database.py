@@ -63,7 +63,6 @@ class SQLiteDatabase:
         self.texts: Texts = Texts(SQLITE, prefix)
         self._origin = uuid4().hex
         self._stack = ExitStack()
-        self._loop = asyncio.get_running_loop()
         told = self.signals.raise_
         self._writer = ConnectionThread("writer", self._prepare, Connection.write, told)
         self._reader = ConnectionThread("reader", self.connect, Connection.read, told)
@@ -111,10 +110,7 @@ class SQLiteDatabase:
 
     def tell(self, topics: Collection[str]) -> None:
         """Raise topics, from any thread."""
-        try:
-            self._loop.call_soon_threadsafe(self.signals.raise_, topics)
-        except RuntimeError:  # the loop has been closed, and nobody waits any more
-            return
+        self.signals.raise_from_thread(topics)
 
     def connect(self) -> Connection:
         """Open a connection that belongs to the calling thread."""

@@ -17,16 +17,25 @@ end
 -- no later one.  What makes room, or ends what was begun, begins with a write that needs none.
 local function may_write() call('PERSIST', base .. 'v') end
 
+local LASTING = 'j f p x g e k kt n l rn d a z zh i ib ic io ev ei ej t'
+
 -- What may put something where nothing is looks first: a server may have lost all since this store
 -- was opened, and a later version may have been the first to come back.  Writes the version of the
--- layout if there is none; returns an error if it is another.
+-- layout if there is nothing; returns an error if there is something else than ours.
 local function refused()
-  local known = call('GET', base .. 'v')
+  local known, problem = call('GET', base .. 'v'), nil
   if not known then
-    call('SET', base .. 'v', LAYOUT)
+    local keys = {}
+    for name in string.gmatch(LASTING, '%S+') do keys[#keys + 1] = base .. name end
+    if call('EXISTS', unpack(keys)) > 0 then
+      problem = 'have no layout, so they are somebody else\'s'
+    else
+      call('SET', base .. 'v', LAYOUT)
+    end
   elseif known ~= tostring(LAYOUT) then
-    return redis.error_reply('LAYOUT the keys under ' .. KEYS[1] .. ' have layout ' .. known)
+    problem = 'have layout ' .. known
   end
+  return problem and redis.error_reply('LAYOUT the keys under ' .. KEYS[1] .. ' ' .. problem)
 end
 
 -- Ids are 16 bytes each; many come in one text.
