@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Self
 
 import pytest
-from tests.resp.servers import HOST, Server, ServerError, free_port
+from tests.databases.program import HOST, ServerError, free_port
+from tests.resp.servers import Server
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,11 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 import pytest
+from tests.databases.program import HOST, free_port
 from tests.resp.certificates import TLS, Authority, TLSServer
 from tests.resp.matrix import make_config
 from tests.resp.passing import a_job_passes
-from tests.resp.servers import HOST, Server, binaries, free_port
+from tests.resp.servers import Server, binaries
 
 from litestar_queues_core.errors import ConfigError, QueueError, StoreUnavailable
 from litestar_queues_core.ids import new_lease_id
