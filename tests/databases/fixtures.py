@@ -81,7 +81,7 @@ def bouncer(database: Database, short: Path) -> Generator[Bouncer]:
 def mariadb() -> Generator[MariaServer]:
     """A server that must not be harmed; skips where there is none."""
     if not maria.binary():
-        pytest.skip("there is no MariaDB on the path")
+        pytest.skip("there is no MariaDB or MySQL on the path")
     with tempfile.TemporaryDirectory(prefix="lq-") as directory, ExitStack() as running:
         server = MariaServer(Path(directory, "maria"), *maria.HARMLESS)
         yield running.enter_context(server)
@@ -89,7 +89,7 @@ def mariadb() -> Generator[MariaServer]:
 
 @pytest.fixture
 def maria_database(mariadb: MariaServer) -> Generator[maria.Database]:
-    """An empty database on MariaDB."""
+    """An empty database on MariaDB or MySQL."""
     with mariadb.database() as database:
         yield database
 
@@ -98,6 +98,6 @@ def maria_database(mariadb: MariaServer) -> Generator[maria.Database]:
 def own_mariadb(short: Path) -> Generator[MariaServer]:
     """A server of one test, which may do with it what it likes; it syncs."""
     if not maria.binary():
-        pytest.skip("there is no MariaDB on the path")
+        pytest.skip("there is no MariaDB or MySQL on the path")
     with MariaServer(short / "own") as server:
         yield server

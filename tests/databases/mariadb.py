@@ -1,4 +1,4 @@
-"""Private MariaDB servers that tests start and kill, where there is one on the path."""
+"""Private servers of MariaDB or MySQL that tests start and kill, where there is one on the path."""
 
 from __future__ import annotations
 
@@ -21,13 +21,23 @@ from tests.databases.program import HOST, give, run
 ROOT = "root"
 APP = "app"
 NO_SUCH_THREAD = 1094
-SMALL = ("--innodb-log-file-size=16M", "--innodb-buffer-pool-size=128M")
-HARMLESS = ("--innodb-flush-log-at-trx-commit=0", "--skip-innodb-doublewrite")
+SMALL = {
+    "mariadb": ("--innodb-log-file-size=16M", "--innodb-buffer-pool-size=128M"),
+    "mysql": (
+        *("--innodb-redo-log-capacity=32M", "--innodb-buffer-pool-size=128M"),
+        *("--max-allowed-packet=16M", "--mysqlx=OFF", "--secure-file-priv=NULL"),
+    ),
+}
+HARMLESS = (
+    "--innodb-flush-log-at-trx-commit=0",
+    "--skip-innodb-doublewrite",
+    "--sync-binlog=0",
+)
 """Options for servers that nobody kills: nothing waits for a disk."""
 
 
 class MariaServer(DatabaseServer["Database"]):
-    """A server of our own: ``with MariaServer(directory) as server``.
+    """A server of our own, of MariaDB or MySQL: ``with MariaServer(directory) as server``.
 
     ``root`` and ``app`` need no password; ``app`` has no privileges but on databases made for it.
     Each commit is synced.  Texts are latin1 and without case unless a table says otherwise: the
@@ -67,7 +77,7 @@ class MariaServer(DatabaseServer["Database"]):
             "tmpdir": self.directory,  # that of the tests may be closed to it
         }
         named = [f"--{name}={value}" for name, value in settings.items()]
-        return [str(binary()), "--no-defaults", "--skip-name-resolve", *named, *SMALL]
+        return [*_program(), "--skip-name-resolve", *named]
 
     def answers(self) -> bool:
         try:
@@ -128,25 +138,50 @@ def template() -> Path:
     atexit.register(shutil.rmtree, directory)
     give(directory)
     data = directory / "data"
+    (_install_mysql if kind() == "mysql" else _install_mariadb)(data)
+    return data
+
+
+def _install_mariadb(data: Path) -> None:
     installer = shutil.which("mariadb-install-db")
     options = ("--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve")
-    small = (*SMALL, f"--tmpdir={directory}")
-    run(installer, "--no-defaults", f"--datadir={data}", *options, *small, cwd=directory)
+    small = (*SMALL["mariadb"], f"--tmpdir={data.parent}")
+    run(installer, "--no-defaults", f"--datadir={data}", *options, *small, cwd=data.parent)
     statements = f"FLUSH PRIVILEGES;\nCREATE USER {APP};\n"
-    run(
-        *(binary(), "--no-defaults", "--bootstrap", f"--datadir={data}", *small),
-        input=statements,
-        cwd=directory,
-    )
-    return data
+    options = ("--bootstrap", f"--datadir={data}", f"--tmpdir={data.parent}")
+    run(*_program(), *options, input=statements, cwd=data.parent)
+
+
+def _install_mysql(data: Path) -> None:
+    statements = data.with_name("users")
+    anywhere = f"CREATE USER {ROOT};\nGRANT ALL ON *.* TO {ROOT} WITH GRANT OPTION;\n"
+    statements.write_text(f"{anywhere}CREATE USER {APP};\n")
+    options = (f"--init-file={statements}", f"--datadir={data}", f"--tmpdir={data.parent}")
+    run(*_program(), "--initialize-insecure", *options, cwd=data.parent)
+
+
+def _program() -> list[str]:
+    return [str(binary()), "--no-defaults", *SMALL[kind()]]
 
 
 @functools.cache
 def binary() -> Path | None:
-    """Return the server on the path, if there is one with what makes its data directories."""
+    """Return the first server on the path: a MariaDB that can be installed, or a MySQL."""
     searched = os.environ.get("PATH", os.defpath) + os.pathsep + "/usr/sbin"  # where Debian has it
-    found = shutil.which("mariadbd", path=searched)
-    return Path(found) if found and shutil.which("mariadb-install-db") else None
+    for folder in searched.split(os.pathsep):
+        mariadb, mysql = (shutil.which(name, path=folder) for name in ("mariadbd", "mysqld"))
+        if mariadb and shutil.which("mariadb-install-db"):
+            return Path(mariadb)
+        if mysql and Path(mysql).resolve().name == "mysqld":  # else it is MariaDB by its old name
+            return Path(mysql).resolve()  # it looks for its messages beside itself
+    return None
+
+
+def kind() -> str:
+    """Return which of both it is: ``mariadb`` or ``mysql``."""
+    found = binary()
+    assert found is not None
+    return "mysql" if found.name == "mysqld" else "mariadb"
 
 
 def version() -> str:
@@ -154,6 +189,6 @@ def version() -> str:
     done = subprocess.run(
         [str(binary()), "--version"], capture_output=True, text=True, check=True, timeout=10
     )
-    said = re.search(r"Ver (\d+\.\d+)[\d.]*-MariaDB", done.stdout)
+    said = re.search(r"Ver (\d+\.\d+)", done.stdout)
     assert said is not None, done.stdout
     return said[1]

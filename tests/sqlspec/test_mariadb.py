@@ -1,10 +1,12 @@
-"""Jobs in a database of MariaDB, through either driver of SQLSpec."""
+"""Jobs in a database of MariaDB or MySQL, through either driver of SQLSpec."""
 
 from __future__ import annotations
 
 import itertools
+import ssl
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from importlib.util import find_spec
 from inspect import isawaitable
 from pathlib import Path
 from typing import Any
@@ -37,6 +39,8 @@ from litestar_queues_sql.drivers.mysql import filled, literal
 from litestar_queues_sql.mysql import MySQLStore
 from litestar_queues_sql.mysql.opening import check_version
 from litestar_queues_sqlspec import SQLSpecBackendConfig
+from litestar_queues_sqlspec.adapters import adapter_of
+from litestar_queues_sqlspec.mysql import MySQLConnections
 
 pytestmark = pytest.mark.service
 
@@ -148,6 +152,20 @@ async def test_what_is_too_long_harms_no_neighbour(asyncmy: SQLSpecBackendConfig
     assert [one.created for one in answers] == [True, False, True, True]
     assert isinstance(answers[1].error, DataRefused)
     assert [one.id for one in claimed] == [job.id for job in good]
+
+
+async def test_texts_and_bytes_are_told_apart_also_in_a_union(
+    config: Any, maria_database: mariadb.Database
+) -> None:
+    maria_database.ask("CREATE TABLE both_kinds (a VARBINARY(1020), b LONGBLOB)")
+    maria_database.ask("INSERT INTO both_kinds VALUES ('text', 'bytes')")
+    connection = await MySQLConnections(config, adapter_of(config).name).open()
+    rows = "SELECT a, b FROM both_kinds"
+    try:
+        for query in (rows, f"{rows} UNION ALL {rows}"):
+            assert [*(await connection.fetch(query, []))[0]] == ["text", b"bytes"]
+    finally:
+        await connection.close()
 
 
 @pytest.mark.parametrize("size", [10 * 2**20, 20 * 2**20], ids=["one packet", "more"])
@@ -265,6 +283,33 @@ async def test_what_keeps_it_from_connecting_is_said(
     with pytest.raises(error, match=words):
         async with SQLSpecBackendConfig(config=config, create_schema=True).open():
             pass
+
+
+@pytest.mark.skipif(
+    not mariadb.binary() or mariadb.kind() != "mysql" or find_spec("cryptography") is not None,
+    reason="asks MySQL without the package cryptography",
+)
+@pytest.mark.parametrize("adapter", MARIADB)
+async def test_a_password_wants_cryptography_or_tls(
+    adapter: str, maria_database: mariadb.Database
+) -> None:
+    name = maria_database.name
+    maria_database.ask(f"CREATE USER {name} IDENTIFIED BY 's3cret'")
+    maria_database.ask(f"GRANT ALL ON {name}.* TO {name}")
+    kind = type(MARIADB[adapter](maria_database))
+    settings = {**where(maria_database), "user": name, "password": "s3cret"}
+    encrypted = ssl.create_default_context()
+    encrypted.check_hostname, encrypted.verify_mode = False, ssl.CERT_NONE
+
+    with pytest.raises(ConfigError, match=r"'cryptography'.*install it, or connect with TLS"):
+        async with SQLSpecBackendConfig(config=kind(connection_config=settings)).open():
+            pass
+    config = kind(connection_config={**settings, "ssl": encrypted})
+    async with SQLSpecBackendConfig(config=config, create_schema=True).open() as store:
+        (answer,) = await store.enqueue([make_job()])
+
+    assert answer.created
+    maria_database.ask(f"DROP USER {name}")
 
 
 @pytest.mark.parametrize(

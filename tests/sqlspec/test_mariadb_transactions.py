@@ -111,8 +111,9 @@ async def test_a_key_that_was_taken_after_the_snapshot_gives_its_job(
     store: MySQLStore, application: Counter
 ) -> None:
     """The transaction goes on, on the snapshot that it has."""
+    level = "transaction_isolation" if mariadb.kind() == "mysql" else "tx_isolation"
     async with application.transaction() as session:
-        assert await session.select_value("SELECT @@tx_isolation") == "REPEATABLE-READ"
+        assert await session.select_value(f"SELECT @@{level}") == "REPEATABLE-READ"
         await session.select_value(SNAPSHOT)
         (holder,) = await store.enqueue([make_job(key=KEY)])
         known = await enqueue_in(store, session, make_job(key=KEY))

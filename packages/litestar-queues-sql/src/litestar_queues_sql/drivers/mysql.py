@@ -26,6 +26,11 @@ _PLAIN = re.compile(r"[ !#-&(-\[\]-~]*")
 """Printable ASCII without quotes and backslashes."""
 _TEXTS = frozenset({253, 254})
 """What columns of VARBINARY say they are; those of BLOB say something else."""
+_BLOB, _SIZES = 252, range(65_536)
+"""What MySQL says of VARBINARY in a union, as of LONGBLOB, and which sizes the former has.
+
+Those of the latter are four gigabytes, of which asyncmy makes -1.
+"""
 
 
 class MySQLConnection:
@@ -199,9 +204,14 @@ def _hexadecimal(value: bytes) -> str:
     return f"x'{value.hex()}'"
 
 
-def _read(rows: Sequence[Row], description: Sequence[Sequence[object]]) -> Sequence[Row]:
-    texts = [n for n, column in enumerate(description) if column[1] in _TEXTS]
+def _read(rows: Sequence[Row], description: Sequence[Sequence[Any]]) -> Sequence[Row]:
+    texts = [n for n, column in enumerate(description) if _is_text(column)]
     return [_decoded(row, texts) for row in rows] if texts else rows
+
+
+def _is_text(column: Sequence[Any]) -> bool:
+    kind, size = column[1], column[3]
+    return kind in _TEXTS or (kind == _BLOB and size in _SIZES)
 
 
 def _decoded(row: Row, texts: Sequence[int]) -> Row:

@@ -98,6 +98,10 @@ def _translated(error: BaseException, refusals: tuple[type[BaseException], ...])
     if number in _FIXES:
         kind, fix = _FIXES[number]
         return kind(f"MySQL: {error}; {fix}")
+    if isinstance(error, RuntimeError) and "cryptography" in str(error):
+        return ConfigError(
+            f"MySQL: {error}: install it, or connect with TLS, which needs no such encryption"
+        )
     if code_of(error) is None:
         return StoreUnavailable(f"MySQL cannot be reached or did not answer: {said}")
     return StoreError(f"MySQL: {error}; unforeseen")
