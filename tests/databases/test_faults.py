@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from datetime import timedelta
 from functools import partial
+from inspect import iscoroutinefunction
 from typing import Any, TypeVar
 
 import psycopg
@@ -22,7 +23,7 @@ from litestar_queues_core.asking import Enqueuer, insist
 from litestar_queues_core.errors import StoreUnavailable
 from litestar_queues_core.model import Job, Status
 from litestar_queues_core.protocols import BackendConfig, SupportsSignals
-from litestar_queues_core.settlements import Kind, MaintenancePolicy, Settlement, Wants
+from litestar_queues_core.settlements import Kind, MaintenancePolicy, Wants
 from litestar_queues_core.testing import Claimer, make_job, make_jobs, settled, shift_clock
 from litestar_queues_core.testing.chaos import Proxy
 from litestar_queues_sql import server
@@ -77,14 +78,27 @@ async def reset() -> None:
     """Do no more than what follows in any case."""
 
 
+class Insisting:
+    """A store whose calls are made again until there is an answer, as workers and services do."""
+
+    def __init__(self, store: Any) -> None:
+        self.store = store
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self.store, name)
+        if not iscoroutinefunction(found):
+            return found
+        return lambda *args, **kwargs: again_and_again(partial(found, *args, **kwargs))
+
+
 async def again_and_again(call: Callable[[], Awaitable[T]]) -> T:
     return await insist(call, what="a call that was interrupted")
 
 
-async def enqueue(store: Any, interrupted: Callable[[], Any]) -> None:
+async def enqueue(store: Insisting, interrupted: Callable[[], Any]) -> None:
     job = make_job(key="key")
     with interrupted():
-        (answer,) = await Enqueuer(store).enqueue([job])
+        (answer,) = await Enqueuer(store.store).enqueue([job])
 
     assert answer.error is None
     (found,) = await store.get([job.id])
@@ -93,37 +107,29 @@ async def enqueue(store: Any, interrupted: Callable[[], Any]) -> None:
     assert list(await store.release_keys(["key"])) == [False]
 
 
-async def exchange(store: Any, claimer: Claimer, *what: Settlement, limit: int = 0) -> Any:
-    claimer.seq += 1
-    wants = Wants(limit=limit, others=limit)
-    return await again_and_again(
-        partial(store.exchange, claimer.lease, claimer.seq, list(what), wants)
-    )
-
-
-async def claim(store: Any, interrupted: Callable[[], Any]) -> None:
+async def claim(store: Insisting, interrupted: Callable[[], Any]) -> None:
     claimer = await Claimer(store).open()
     await store.enqueue(jobs := make_jobs(3))
     with interrupted():
-        claimed = (await exchange(store, claimer, limit=10)).claimed
+        claimed = await claimer.claim(10)
 
     assert sorted(job.id for job in claimed) == [job.id for job in jobs]
     assert {job.delivery for job in claimed} == {1}
-    await exchange(store, claimer, *(settled(job, Kind.COMPLETE) for job in claimed))
+    await claimer.exchange([settled(job, Kind.COMPLETE) for job in claimed])
 
 
-async def settle(store: Any, interrupted: Callable[[], Any]) -> None:
+async def settle(store: Insisting, interrupted: Callable[[], Any]) -> None:
     claimer = await Claimer(store).open()
     await store.enqueue(make_jobs(3))
     done, failed, retried = await claimer.claim(3)
     follow_up = make_job(queue="later")
-    batch = (
+    batch = [
         settled(done, Kind.COMPLETE, follow_ups=[follow_up]),
         settled(failed, Kind.FAIL),
         settled(retried, Kind.RETRY),
-    )
+    ]
     with interrupted():
-        answer = await exchange(store, claimer, *batch)
+        answer = await claimer.exchange(batch)
 
     assert not (*answer.rejected, *answer.busy, *answer.ended)
     found: list[Job] = await store.get([done.id, failed.id, retried.id, follow_up.id])
@@ -136,13 +142,13 @@ async def settle(store: Any, interrupted: Callable[[], Any]) -> None:
     await store.cancel([retried.id, follow_up.id], running=False)
 
 
-async def rescue(store: Any, interrupted: Callable[[], Any]) -> None:
+async def rescue(store: Insisting, interrupted: Callable[[], Any]) -> None:
     claimer = await Claimer(store).open(seconds=1)
     await store.enqueue(make_jobs(3))
     held = await claimer.claim(3)
     shift_clock(store, timedelta(seconds=2))
     with interrupted():
-        await again_and_again(partial(store.maintain, POLICY))
+        await store.maintain(POLICY)
     await store.maintain(POLICY)
 
     found: list[Job] = await store.get([job.id for job in held])
@@ -165,7 +171,7 @@ async def test_a_connection_may_end_at_each_piece(
     interruption = Interruption(proxy, reset, answer=answer)
     async with backend.open() as store:
         for piece in range(1, MOST):
-            await step(store, partial(interruption.at, piece))
+            await step(Insisting(store), partial(interruption.at, piece))
             if not interruption.happened:
                 break
 
@@ -231,12 +237,12 @@ async def test_the_server_may_die_at_each_step(
         await again_and_again(open_and_close)
     async with backend.open() as store:
         for step in STEPS:
-            await step(store, partial(interruption.at, 2 if way in POSTGRES else 4))
+            await step(Insisting(store), partial(interruption.at, 2 if way in POSTGRES else 4))
         await asyncio.gather(*restarts)
         await asyncio.to_thread(own.kill)  # while nobody asks for anything
         await asyncio.to_thread(own.restart)
         for step in STEPS:
-            await again_and_again(partial(step, store, partial(interruption.at, MOST)))
+            await step(Insisting(store), nullcontext)
 
     assert len(restarts) >= 1 + len(STEPS)
 
@@ -302,7 +308,7 @@ async def test_a_transaction_that_met_others_is_tried_again(
     async with backend.open() as store:
         let_fail(reached, "litestar_queues_job", code)
         for step in STEPS:
-            await step(store, partial(failing, reached))
+            await step(Insisting(store), partial(failing, reached))
 
 
 @contextmanager

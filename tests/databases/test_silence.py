@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import AsyncExitStack, ExitStack
 from typing import Any
 
@@ -21,21 +22,30 @@ from litestar_queues_sql.schema import upgrade
 
 pytestmark = pytest.mark.timeout(60)
 
-DEADLINE = 0.5
-SOON = 15.0
+SOON = 30.0
+
+Hurry = Callable[[float], None]
 
 
-@pytest.fixture(autouse=True)
-def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (server, notifier):
-        monkeypatch.setattr(module, "DEADLINE", DEADLINE)
+@pytest.fixture
+def hurry(monkeypatch: pytest.MonkeyPatch) -> Hurry:
+    """Makes the deadline of calls shorter."""
+
+    def hurry(deadline: float) -> None:
+        for module in (server, notifier):
+            monkeypatch.setattr(module, "DEADLINE", deadline)
+
+    return hurry
 
 
-async def test_calls_end_and_so_does_closing(backend: BackendConfig, proxy: Proxy) -> None:
+async def test_calls_end_and_so_does_closing(
+    backend: BackendConfig, proxy: Proxy, hurry: Hurry
+) -> None:
     async with AsyncExitStack() as opened:
         store: Any = await opened.enter_async_context(backend.open())
         await store.enqueue([make_job()])
         with proxy.hole():
+            hurry(0.5)
             for _ in range(2):  # on a connection that there was, and on one that is made now
                 with pytest.raises(StoreUnavailable):
                     await store.enqueue([make_job()])
@@ -58,9 +68,10 @@ async def test_closing_ends_while_others_are_told_something(
                 await opened.aclose()
 
 
-async def test_a_keeper_ends(backend: BackendConfig, proxy: Proxy) -> None:
+async def test_a_keeper_ends(backend: BackendConfig, proxy: Proxy, hurry: Hurry) -> None:
     async with backend.open() as store:
         assert isinstance(store, SupportsKeeper)
+        hurry(0.5)
 
         def keep() -> None:
             with store.keeper() as keeper, proxy.hole(), pytest.raises(StoreUnavailable):
@@ -70,11 +81,8 @@ async def test_a_keeper_ends(backend: BackendConfig, proxy: Proxy) -> None:
             await asyncio.to_thread(keep)
 
 
-async def test_a_renewal_leaves_time_for_another(
-    backend: BackendConfig, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_renewal_leaves_time_for_another(backend: BackendConfig, proxy: Proxy) -> None:
     """Else a connection that has fallen silent could cost the lease."""
-    monkeypatch.setattr(server, "DEADLINE", 10.0)
     async with backend.open() as store:
         assert isinstance(store, SupportsKeeper)
         claimer = await Claimer(store).open(seconds=3)
@@ -88,7 +96,8 @@ async def test_a_renewal_leaves_time_for_another(
         assert await asyncio.to_thread(keep)
 
 
-async def test_opening_ends(backend: BackendConfig, proxy: Proxy) -> None:
+async def test_opening_ends(backend: BackendConfig, proxy: Proxy, hurry: Hurry) -> None:
+    hurry(0.5)
     with proxy.hole(), pytest.raises(StoreUnavailable):
         async with asyncio.timeout(SOON), backend.open():
             raise AssertionError("there is nobody")
@@ -96,11 +105,15 @@ async def test_opening_ends(backend: BackendConfig, proxy: Proxy) -> None:
 
 @pytest.mark.parametrize("way", MARIADB, ids=str, indirect=True)
 async def test_making_the_tables_ends(
-    backend: BackendConfig, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+    backend: BackendConfig, proxy: Proxy, hurry: Hurry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    fallen = False
     with ExitStack() as later:
 
         def falls_silent() -> Any:
+            nonlocal fallen
+            fallen = True
+            hurry(0.5)
             later.enter_context(proxy.hole())
             return (yield from upgrade())
 
@@ -108,3 +121,4 @@ async def test_making_the_tables_ends(
         with pytest.raises(StoreUnavailable):
             async with asyncio.timeout(SOON), backend.open():
                 raise AssertionError("there are no tables")
+    assert fallen

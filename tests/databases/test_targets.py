@@ -9,6 +9,7 @@ import asyncpg
 import pymysql
 import pytest
 from tests.databases import mariadb, targets
+from tests.databases.postgres import APP
 from tests.databases.program import until
 from tests.databases.targets import CHILD, MariaTarget, PostgresTarget, Target
 
@@ -40,9 +41,10 @@ async def test_children_of_postgresql_lose_connections_and_others_do_not(short: 
         await asyncio.to_thread(target.start)
         await asyncio.to_thread(there_and_back, target, short)
         host, port = target.address()
-        dsn = f"postgresql://app@{host}:{port}/postgres"
-        ours = await asyncpg.connect(dsn)
-        child = await asyncpg.connect(dsn, server_settings={"application_name": CHILD})
+        ours, child = [
+            await asyncpg.connect(f"postgresql://{user}@{host}:{port}/postgres")
+            for user in (APP, CHILD)
+        ]
         await asyncio.to_thread(until, child.is_closed)
         assert await ours.fetchval("SELECT 1") == 1
         await ours.close()

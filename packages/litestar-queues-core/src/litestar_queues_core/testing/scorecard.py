@@ -66,7 +66,7 @@ COUNTED = {
     AT_LEAST_ONCE: ("lost", "ended_otherwise"),
     ONE_ENDING: ("settled_twice", "wrong_result", "started_twice"),
     NOT_TAKEN: ("taken_from_healthy", "overlaps", "unexplained"),
-    NOT_STUCK: ("stuck",),
+    NOT_STUCK: ("stuck", "unstopped"),
 }
 """Of each promise, which figures of a chaos run must be zero."""
 
