@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, Callable
 import pytest
 from advanced_alchemy.config import SQLAlchemyAsyncConfig
 from sqlalchemy.ext.asyncio import AsyncEngine
+from tests.databases import mariadb as maria
 from tests.databases.fixtures import (  # noqa: F401
     bouncer,
     database,
@@ -18,10 +19,12 @@ from tests.databases.fixtures import (  # noqa: F401
 from tests.databases.postgres import Database
 
 DRIVERS = ["asyncpg", "psycopg"]
+AIOMYSQL = f"{maria.kind() if maria.binary() else 'mariadb'}+aiomysql"
+"""By its own name, under which SQLAlchemy refuses MySQL; by the other it takes both."""
 OTHERS = [
     "sqlite+aiosqlite",
     "mysql+asyncmy",
-    pytest.param("mariadb+aiomysql", marks=pytest.mark.service),
+    pytest.param(AIOMYSQL, marks=pytest.mark.service),
 ]
 
 Alchemy = Callable[..., SQLAlchemyAsyncConfig]

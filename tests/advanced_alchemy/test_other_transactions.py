@@ -12,6 +12,7 @@ from advanced_alchemy.config import SQLAlchemyAsyncConfig
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
+from tests.advanced_alchemy.conftest import AIOMYSQL
 from tests.advanced_alchemy.test_other_systems import configured
 from tests.databases import mariadb
 from tests.sqlspec.test_sqlite_transactions import Failing
@@ -118,7 +119,7 @@ class TestAiosqliteSession(OneWriterTransactions):
 
 @pytest.mark.service
 class TestMariaSession(Transactions):
-    @pytest.fixture(params=["mysql+asyncmy", "mariadb+aiomysql"])
+    @pytest.fixture(params=["mysql+asyncmy", AIOMYSQL])
     async def place(
         self, request: pytest.FixtureRequest, maria_database: mariadb.Database
     ) -> AsyncGenerator[tuple[SQLAlchemyAsyncConfig, SqlStore]]:
