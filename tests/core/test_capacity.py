@@ -21,7 +21,7 @@ from litestar_queues_core.stores.memory import MemoryBackendConfig
 from litestar_queues_core.testing.claimer import Claimer
 from litestar_queues_core.testing.conformance.steps import suspect_job
 from litestar_queues_core.testing.jobs import make_job, make_jobs, settled
-from litestar_queues_core.worker.capacity import Capacity
+from litestar_queues_core.worker.capacity import Capacity, Pace
 from litestar_queues_core.worker.holdings import Holdings
 from litestar_queues_core.worker.run import Run
 
@@ -264,3 +264,48 @@ async def test_what_completed_itself_is_not_run_again_by_an_answer_under_way() -
     assert holdings.empty
     assert holdings.take([job]) == 0
     assert holdings.take([again]) == 1
+
+
+@pytest.mark.parametrize(
+    ("concurrency", "ended_in_a_second", "ahead"),
+    [(10, 100, 10), (10, 2_000, 40), (100, 4_000, 100), (100, 10_000, 200), (100, 50_000, 400)],
+)
+def test_more_is_fetched_ahead_of_what_is_over_in_no_time(
+    concurrency: int, ended_in_a_second: int, ahead: int
+) -> None:
+    moment = 100.0
+    capacity = Capacity(
+        concurrency=concurrency,
+        queues=(),
+        limits={},
+        executors=frozenset(),
+        clock=lambda: moment,
+    )
+    holdings = Holdings()
+    assert capacity.wants(holdings).limit == concurrency  # nothing is known of them yet
+
+    holdings.mean = 0.0
+    capacity.wants(holdings)
+    moment, holdings.finished = 101.0, ended_in_a_second
+    assert capacity.wants(holdings).limit == concurrency + ahead
+
+    moment = 111.0  # for ten seconds there were none
+    assert capacity.wants(holdings).limit == concurrency + min(concurrency, 100)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 10_000), st.floats(0, 10)), min_size=1),
+    st.floats(0, 1e6),
+)
+def test_the_pace_is_what_has_ended_in_the_time_since(
+    steps: list[tuple[int, float]], moment: float
+) -> None:
+    pace, finished = Pace(), 0
+    pace.look(0, moment)
+    for more, seconds in steps:
+        finished += more
+        moment += seconds
+        seen = pace.look(finished, moment)
+        assert 0 <= seen <= finished
+
+    assert pace.look(finished, moment + 1e9) < 1
