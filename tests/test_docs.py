@@ -191,7 +191,8 @@ def test_numbers_are_those_of_the_code() -> None:
     assert "at most 5 s" in table
     assert "`grace` (30 s)" in workers
     assert (asking.CALL_DEADLINE, asking.ENQUEUE_DEADLINE) == (10, 30)
-    assert "| 10 s; `enqueue` goes on for 30 s |" in table
+    assert "| 10 s, and for a renewal at most a third of the lease; `enqueue` goes on" in table
+    assert "goes on for 30 s |" in table
     assert fetcher.STALE == 2
     assert "not started goes back after | 2 s |" in table
     assert lifecycle.KEPT_ATTEMPTS == 10

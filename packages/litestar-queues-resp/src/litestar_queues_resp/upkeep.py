@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from litestar_queues_core.lanes import queue_of
 from litestar_queues_core.lifecycle import rescue_failure, rescued_lane, rescued_status
 from litestar_queues_core.model import Job, Retention, Status
-from litestar_queues_core.pieces import Pieces
+from litestar_queues_core.pieces import AT_ONCE, Pieces
 from litestar_queues_core.settlements import Maintenance, MaintenancePolicy, Moved
 from litestar_queues_resp.calling import Caller
 from litestar_queues_resp.client import Word
@@ -89,7 +89,9 @@ class Upkeep:
                 break
 
     async def _mark_dead(self, limit: int) -> _Done:
-        return _Done(await self._run("mark_dead", limit))
+        """Break the fences of dead leases; the limit is one of jobs, not of leases."""
+        number: int = await self._run("mark_dead", AT_ONCE)
+        return _Done(limit if number == AT_ONCE else 0)
 
     async def _rescue(self, limit: int) -> _Done:
         found = await self._run("lost", limit)

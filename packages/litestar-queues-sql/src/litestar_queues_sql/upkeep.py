@@ -10,6 +10,7 @@ from litestar_queues_core.ids import JobId, LeaseId
 from litestar_queues_core.lanes import queue_of
 from litestar_queues_core.lifecycle import rescue_failure, rescued_lane, rescued_status
 from litestar_queues_core.model import Retention, Status
+from litestar_queues_core.pieces import AT_ONCE
 from litestar_queues_core.settlements import MaintenancePolicy, Moved
 from litestar_queues_core.wire import decode_spec
 from litestar_queues_sql import keys
@@ -48,6 +49,7 @@ _MARK_DEAD = Sql("""
         ) AS late
     )
 """)
+_LATE = Sql("SELECT num FROM $lease WHERE dead = 0 AND expires_ms < ? LIMIT ?")
 _OLD = Sql("""
     SELECT num, id FROM $lease WHERE dead = 1 AND expires_ms < ?
         AND NOT EXISTS (SELECT 1 FROM $job WHERE $job.lease = $lease.num)
@@ -114,10 +116,11 @@ def is_past(instant_ms: int | None, now_ms: int) -> bool:
 
 
 def mark_dead(limit: int) -> Script[Done]:
-    """Break the fences of leases whose time has run out."""
+    """Break the fences of leases whose time has run out; the limit is one of jobs, not of them."""
     now_ms: int = yield NOW
-    yield _MARK_DEAD(now_ms, limit)
-    return Done()
+    late: list[tuple[int]] = yield _LATE(now_ms, AT_ONCE + 1)
+    yield _MARK_DEAD(now_ms, AT_ONCE)
+    return Done(more=len(late) > AT_ONCE)
 
 
 def rescue(limit: int) -> Script[Done]:
