@@ -249,7 +249,8 @@ ENDING = """
     extended AS (
         UPDATE $lease AS lease SET expires_ms = clock.now_ms + holder.term_ms
         FROM holder CROSS JOIN clock
-        WHERE lease.num = holder.num AND clock.now_ms - (holder.expires_ms - holder.term_ms)
+        WHERE lease.num = holder.num AND (holder.last_seq IS NULL OR holder.last_seq <= :seq)
+            AND clock.now_ms - (holder.expires_ms - holder.term_ms)
             >= CASE WHEN $busy THEN :extend_ms::bigint ELSE holder.term_ms / 3 END
     )
 """

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from datetime import timedelta
 
 from litestar_queues_core.errors import LeaseLost, StaleExchange
 from litestar_queues_core.ids import new_job_id
 from litestar_queues_core.model import Failure, Status
 from litestar_queues_core.protocols import Store
-from litestar_queues_core.settlements import NOTHING, Kind, Settlement, Wants
+from litestar_queues_core.settlements import NOTHING, Kind, MaintenancePolicy, Settlement, Wants
 from litestar_queues_core.testing.claimer import Claimer
+from litestar_queues_core.testing.clock import shift_clock
 from litestar_queues_core.testing.conformance.steps import HOUR, look, running_job, store_now
 from litestar_queues_core.testing.jobs import make_job, make_jobs, settled
 
@@ -166,6 +168,18 @@ class Exchanging:
         assert stale
         assert (await look(store, job.id)).status is Status.RUNNING
         assert len(await claimer.claim()) == 1
+
+    async def test_a_stale_exchange_keeps_no_lease_alive(self, store: Store) -> None:
+        claimer = await Claimer(store).open(seconds=60)
+        claimer.seq = 10
+        job = await running_job(store, claimer)
+        shift_clock(store, timedelta(seconds=200))
+
+        with suppress(StaleExchange):
+            await store.exchange(claimer.lease, claimer.seq - 1, [], NOTHING)
+        await store.maintain(MaintenancePolicy())
+
+        assert (await look(store, job.id)).status is Status.PENDING
 
     async def test_a_gap_in_the_numbers_is_legal(self, store: Store) -> None:
         claimer = await Claimer(store).open()
