@@ -22,6 +22,9 @@ MARK = Sql("""
 
 MOST_ROWS = 128
 """At most so many rows go in one statement."""
+BUSY_SECONDS = 5.0
+"""So long others may write before a wait for them is given up."""
+PAUSE = 0.001
 
 
 class Clock:
@@ -80,7 +83,7 @@ class Connection:
         """Run scripts in one transaction; each can fail alone."""
         topics: set[str] = set()
         try:
-            self.raw.execute("BEGIN IMMEDIATE")
+            self._begin()
             if len(scripts) == 1:
                 outcomes = [self._attempt(scripts[0], topics)]
             else:
@@ -94,6 +97,29 @@ class Connection:
             self._abandon()
             return self._failed(scripts, error)
         return Batch(outcomes, topics)
+
+    def _begin(self) -> None:
+        """Begin as soon as nobody else writes.
+
+        SQLite by itself asks at longer and longer intervals, at last ten times a second.  Where
+        several write one transaction after the other, it would hardly ever meet a gap.
+        """
+        until = time.monotonic() + BUSY_SECONDS
+        self.raw.execute("PRAGMA busy_timeout = 0")
+        try:
+            while not self._has_begun(until):
+                time.sleep(PAUSE)
+        finally:
+            self.raw.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000:.0f}")
+
+    def _has_begun(self, until: float) -> bool:
+        try:
+            self.raw.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            return False
+        return True
 
     def read(self, scripts: Sequence[Factory[Any]]) -> Batch:
         """Run scripts that only read, on one snapshot."""

@@ -11,9 +11,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from litestar_queues_core.errors import ConfigError, StoreError
+from litestar_queues_sql.sqlite.connection import BUSY_SECONDS
 from litestar_queues_sql.sqlite.errors import ELSEWHERE, translated
 
-BUSY_SECONDS = 5.0
 OLDEST_SQLITE = (3, 33, 0)
 
 _EFFECTIVE = os.access in os.supports_effective_ids
