@@ -210,9 +210,19 @@ async def test_a_keeper_leaves_a_dead_lease_alone() -> None:
 
 async def test_a_loop_that_was_given_up_and_comes_back_is_alive_again() -> None:
     watchdog = Watchdog(stall_limit=0.05, own_process=False)
-    watchdog._heard = time.monotonic() - 1
+    watchdog.look()
+    time.sleep(0.1)  # noqa: ASYNC251  (the loop is blocked)
     watchdog.look()
     assert not watchdog.alive
 
     await asyncio.sleep(0)  # the loop answers what the look has asked
+    assert watchdog.alive
+
+
+async def test_a_loop_is_not_blamed_for_a_look_that_comes_late() -> None:
+    watchdog = Watchdog(stall_limit=0.05, own_process=False)
+    watchdog.look()
+    await asyncio.sleep(0)
+    time.sleep(0.1)  # noqa: ASYNC251  (whoever looks was kept, and the loop has answered before)
+    watchdog.look()
     assert watchdog.alive

@@ -35,27 +35,33 @@ class Watchdog:
         self._thread = threading.get_ident()
         self._limit = stall_limit
         self._own_process = own_process
-        self._heard = time.monotonic()
+        self._asked: float | None = None
         self._reported = False
         self.alive: bool = True
 
     def look(self) -> None:
-        """Compare the loop's last sign of life with the clock, and ask for another."""
-        silent = time.monotonic() - self._heard
+        """Look how long the loop has owed a sign of life, and ask for one."""
+        silent = self._silent()
         if silent >= min(BLOCKED * 2, self._limit) and not self._reported:
             self._reported = True
             logger.warning("the event loop has been blocked for %.1f s by %s", silent, self._line())
         if silent >= self._limit and self.alive:
             self._give_up(silent)
+        if self._asked is not None:
+            return
+        self._asked = time.monotonic()
         try:
             self._loop.call_soon_threadsafe(self._hear)
         except RuntimeError:
             self.alive = False
 
+    def _silent(self) -> float:
+        return 0.0 if self._asked is None else time.monotonic() - self._asked
+
     def _hear(self) -> None:
         if self._reported:
-            logger.warning("the event loop is back after %.1f s", time.monotonic() - self._heard)
-        self._heard = time.monotonic()
+            logger.warning("the event loop is back after %.1f s", self._silent())
+        self._asked = None
         self._reported = False
         self.alive = True
 
