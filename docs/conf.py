@@ -46,9 +46,9 @@ templates_path = ["_templates"]
 nitpicky = True
 nitpick_ignore_regex = [
     (r"py:.*", r"(.*\.)?(P|R|R_co|T)(\.(args|kwargs))?"),  # type variables
-    (r"py:.*", r"(.*\.)?(Announcements|Publisher|Registry|Reporter)"),  # internal
+    (r"py:.*", r"(.*\.)?(Announcements|Looked|Publisher|Registry|Reporter)"),  # internal
     (r"py:.*", r"(.*\.)?(TaskDecorator|RemoteExecutor)"),  # internal
-    (r"py:.*", r"(.*\.)?(Durability|RedisClient|ValkeyClient)"),  # aliases
+    (r"py:.*", r"(.*\.)?(Durability|Level|RedisClient|ValkeyClient)"),  # aliases
     (r"py:.*", r"litestar_queues_core\.testing\.conformance\..*"),  # parts of the suite
     (r"py:.*", r"(.*\.)?(SkipTest|timedelta|Abstract\w*ContextManager|Channels\w+|Litestar)"),
 ]
