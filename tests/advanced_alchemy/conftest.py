@@ -14,7 +14,6 @@ from tests.databases.fixtures import (  # noqa: F401
     mariadb,
     own_postgres,
     postgres_of,
-    short,
 )
 from tests.databases.postgres import Database
 

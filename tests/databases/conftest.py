@@ -9,7 +9,6 @@ from tests.databases.fixtures import (
     own_mariadb,
     own_postgres,
     postgres_of,
-    short,
 )
 from tests.databases.reaching import backend, proxy, reached, way
 
@@ -25,6 +24,5 @@ __all__ = [
     "postgres_of",
     "proxy",
     "reached",
-    "short",
     "way",
 ]

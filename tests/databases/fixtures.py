@@ -28,13 +28,6 @@ PostgresOf = Callable[[str], PostgresServer]
 DatabaseOf = Callable[[str], Database]
 
 
-@pytest.fixture
-def short() -> Generator[Path]:
-    """A directory whose path leaves room for the name of a Unix socket."""
-    with tempfile.TemporaryDirectory(prefix="lq-") as directory:
-        yield Path(directory)
-
-
 @pytest.fixture(scope="session")
 def postgres_of() -> Generator[PostgresOf]:
     """Servers by version: ``postgres_of("16")``.  They must not be harmed."""

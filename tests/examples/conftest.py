@@ -1,5 +1,5 @@
 from __future__ import annotations
 
-from tests.databases.fixtures import database, database_of, postgres_of, short
+from tests.databases.fixtures import database, database_of, postgres_of
 
-__all__ = ["database", "database_of", "postgres_of", "short"]
+__all__ = ["database", "database_of", "postgres_of"]

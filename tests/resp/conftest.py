@@ -16,13 +16,6 @@ from litestar_queues_core.protocols import BackendConfig, Store
 ServerOf = Callable[[str], Server]
 
 
-@pytest.fixture
-def short() -> Generator[Path]:
-    """A directory whose path leaves room for the name of a Unix socket."""
-    with tempfile.TemporaryDirectory(prefix="lq-") as directory:
-        yield Path(directory)
-
-
 @pytest.fixture(scope="session")
 def started() -> Generator[ServerOf]:
     """Servers by name, each started when it is first asked for, which nobody else uses."""

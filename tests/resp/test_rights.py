@@ -12,13 +12,12 @@ import pytest
 from tests.databases.program import HOST
 from tests.resp.conftest import ServerOf
 from tests.resp.matrix import NEWEST
+from tests.resp.passing import a_job_passes
 from tests.resp.servers import Cluster, SentinelPair, Server, binaries, valkey_binary
 
 from litestar_queues_core.errors import ConfigError
-from litestar_queues_core.model import Status
 from litestar_queues_core.protocols import BackendConfig, Store
-from litestar_queues_core.settlements import Kind
-from litestar_queues_core.testing import BackendConformance, Claimer, StoreConformance, make_job
+from litestar_queues_core.testing import BackendConformance, StoreConformance
 from litestar_queues_redis import RedisBackendConfig
 
 pytestmark = pytest.mark.service
@@ -62,18 +61,6 @@ class TestRespStore(StoreConformance):
 
 class TestRespBackend(BackendConformance):
     """Two stores at once, and one after another."""
-
-
-async def a_job_passes(config: BackendConfig) -> None:
-    async with config.open() as store:
-        claimer = await Claimer(store).open()
-        job = make_job()
-        await store.enqueue([job])
-        (held,) = await claimer.claim(1)
-        await claimer.settle(held, Kind.COMPLETE)
-        (found,) = await store.get([job.id])
-    assert found is not None
-    assert found.status is Status.COMPLETED
 
 
 async def test_what_else_a_database_a_name_and_durability_take(own: Server) -> None:

@@ -11,7 +11,6 @@ from tests.databases.fixtures import (  # noqa: F401
     own_mariadb,
     own_postgres,
     postgres_of,
-    short,
 )
 from tests.databases.postgres import Database
 

@@ -99,6 +99,8 @@ async def test_they_are_newer_and_can_be_used(place: Place) -> None:
 
     await place.open()
 
+    assert [tuple(row) for row in place.ask(f"SELECT count(*) FROM {PREFIX}job")] == [(2,)]  # noqa: S608
+
 
 async def test_one_was_dropped(place: Place) -> None:
     await place.open(create=True)

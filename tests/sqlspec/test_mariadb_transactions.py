@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from tests.databases import mariadb
 from tests.sqlspec.places import MARIADB
+from tests.sqlspec.test_transactions import Counter
 
 from litestar_queues_core import (
     KeyBusyError,
@@ -38,42 +38,34 @@ from litestar_queues_sqlspec import SQLSpecBackendConfig
 pytestmark = pytest.mark.service
 
 
-class Counter:
-    """An application with a pool."""
+class MariaCounter(Counter):
+    """The same on MariaDB."""
 
     def __init__(self, config: Any, database: mariadb.Database) -> None:
         self.config = config
-        self._database = database
+        self._maria = database
         database.ask("CREATE TABLE counter (value int NOT NULL) ENGINE = InnoDB")
         database.ask("INSERT INTO counter VALUES (0)")
 
-    @asynccontextmanager
-    async def transaction(self) -> AsyncGenerator[Any]:
-        async with self.config.provide_session() as driver, driver.transaction():
-            yield driver
-
-    async def count(self, session: Any) -> None:
-        await session.execute("UPDATE counter SET value = value + 1")
-
     async def counted(self) -> int:
-        ((value,),) = self._database.ask("SELECT value FROM counter")
+        ((value,),) = self._maria.ask("SELECT value FROM counter")
         return int(value)
 
     async def cut(self, session: Any) -> None:
-        self._database.end(await session.select_value("SELECT CONNECTION_ID()"))
+        self._maria.end(await session.select_value("SELECT CONNECTION_ID()"))
 
 
 @pytest.fixture(params=MARIADB)
 async def application(
     request: pytest.FixtureRequest, maria_database: mariadb.Database
-) -> AsyncGenerator[Counter]:
+) -> AsyncGenerator[MariaCounter]:
     config = MARIADB[request.param](maria_database)
-    yield Counter(config, maria_database)
+    yield MariaCounter(config, maria_database)
     await config.close_pool()
 
 
 @pytest.fixture
-async def store(application: Counter) -> AsyncGenerator[MySQLStore]:
+async def store(application: MariaCounter) -> AsyncGenerator[MySQLStore]:
     async with SQLSpecBackendConfig(config=application.config, create_schema=True).open() as store:
         assert isinstance(store, MySQLStore)
         yield store
@@ -93,7 +85,7 @@ SNAPSHOT = "SELECT value FROM counter"
 
 
 async def test_a_driver_without_a_transaction_is_refused(
-    store: MySQLStore, application: Counter
+    store: MySQLStore, application: MariaCounter
 ) -> None:
     async with application.config.provide_session() as driver:
         with pytest.raises(SessionError, match=r"async with driver\.transaction\(\)"):
@@ -108,7 +100,7 @@ async def test_a_driver_without_a_transaction_is_refused(
 
 
 async def test_a_key_that_was_taken_after_the_snapshot_gives_its_job(
-    store: MySQLStore, application: Counter
+    store: MySQLStore, application: MariaCounter
 ) -> None:
     """The transaction goes on, on the snapshot that it has."""
     level = "transaction_isolation" if mariadb.kind() == "mysql" else "tx_isolation"
@@ -126,7 +118,7 @@ async def test_a_key_that_was_taken_after_the_snapshot_gives_its_job(
 
 
 async def test_a_key_that_has_expired_is_taken_over(
-    store: MySQLStore, application: Counter
+    store: MySQLStore, application: MariaCounter
 ) -> None:
     await store.enqueue([make_job(key=KeyRule(key=KEY, until=1000))])
     shift_clock(store, timedelta(seconds=2))
@@ -137,7 +129,7 @@ async def test_a_key_that_has_expired_is_taken_over(
 
 
 async def test_transactions_with_keys_of_their_own_do_not_meet(
-    store: MySQLStore, application: Counter
+    store: MySQLStore, application: MariaCounter
 ) -> None:
     """Not even in the gap of an empty table, where REPEATABLE READ would lock it."""
     async with application.transaction() as one, application.transaction() as other:
@@ -148,7 +140,7 @@ async def test_transactions_with_keys_of_their_own_do_not_meet(
 
 
 async def test_a_deadlock_undoes_the_callers_transaction_and_says_so(
-    store: MySQLStore, application: Counter
+    store: MySQLStore, application: MariaCounter
 ) -> None:
     """Each has locked what the other wants; the one that has written less has to give way."""
     jobs = [make_job(key="first"), make_job(key="second")]
@@ -179,7 +171,7 @@ async def test_a_deadlock_undoes_the_callers_transaction_and_says_so(
 
 
 async def test_a_value_that_is_refused_leaves_nothing_by_halves(
-    store: MySQLStore, application: Counter
+    store: MySQLStore, application: MariaCounter
 ) -> None:
     async with application.transaction() as session:
         await application.count(session)
@@ -193,7 +185,7 @@ async def test_a_value_that_is_refused_leaves_nothing_by_halves(
 
 
 async def test_how_long_the_caller_waits_for_locks_is_as_before(
-    store: MySQLStore, application: Counter
+    store: MySQLStore, application: MariaCounter
 ) -> None:
     waits = "SELECT @@innodb_lock_wait_timeout"
     async with application.transaction() as session:
@@ -213,7 +205,7 @@ async def test_how_long_the_caller_waits_for_locks_is_as_before(
 
 @pytest.mark.parametrize("ended", ["commit", "rollback"])
 async def test_a_transaction_that_is_ended_in_its_block_completes_nothing(
-    store: MySQLStore, application: Counter, ended: str
+    store: MySQLStore, application: MariaCounter, ended: str
 ) -> None:
     """A deadlock whose error the task has swallowed is such a rollback."""
     claimer = await Claimer(store).open()
@@ -238,7 +230,7 @@ async def test_a_server_that_rolls_back_after_a_timeout_is_told_of(
     own_mariadb.stop()
     own_mariadb.restart("--innodb-rollback-on-timeout=1")
     database = own_mariadb.create_database()
-    application = Counter(MARIADB["asyncmy"](database), database)
+    application = MariaCounter(MARIADB["asyncmy"](database), database)
     backend = SQLSpecBackendConfig(config=application.config, create_schema=True)
 
     async def follow() -> None:
@@ -257,7 +249,7 @@ async def test_a_server_that_rolls_back_after_a_timeout_is_told_of(
 
 
 async def test_a_task_completes_with_its_data(
-    maria_database: mariadb.Database, application: Counter
+    maria_database: mariadb.Database, application: MariaCounter
 ) -> None:
     @task
     async def work() -> None:
