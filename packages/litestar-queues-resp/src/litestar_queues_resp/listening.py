@@ -72,6 +72,8 @@ class Listener:
             return await future
         finally:
             timer.cancel()
+            if future.done() and not future.cancelled():
+                future.exception()  # it may have failed while the jobs were not watched yet
             self._leave(future, topics)
             if jobs and not self._stopped:
                 self._do(self._unwatch(jobs))
